@@ -1,0 +1,50 @@
+# Every target installs what it needs first: uv (in .venv-tools if it is not on PATH), the locked packages, the members.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink apps/archiver apps/alerter compose/native compose/demo
+PYTHON_SOURCES := schemas/src runtime/src generator/src $(wildcard apps/*/src) compose/native/src compose/demo/src
+BIN := .venv/bin
+
+METERS ?= 10000
+RATE ?=
+DURATION ?=
+INPUT ?=
+
+.PHONY: help setup demo test test-fast lint format bench lock clean
+
+help: ## Show what can be done
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  demo takes METERS=10000 RATE=<readings/s> DURATION=<seconds> INPUT=<csv or parquet file>"
+
+setup: .venv/ready ## Install uv, the locked packages and the members into .venv
+
+.venv/ready: requirements.lock pyproject.toml $(MEMBERS:%=%/pyproject.toml)
+	@compose/native/setup.sh $(MEMBERS)
+
+demo: setup ## Run the whole pipeline on this machine and watch it
+	@$(BIN)/gridpulse-demo --meters $(METERS) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(INPUT),--input "$(INPUT)")
+
+test: setup lint ## Everything: lint, unit, contract, integration and end to end on real servers
+	@$(BIN)/pytest $(ARGS)
+
+test-fast: setup ## What needs no server
+	@$(BIN)/pytest -m "not servers" $(ARGS)
+
+lint: setup ## ruff, mypy, the import arrows
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy $(PYTHON_SOURCES) && $(BIN)/lint-imports --no-logo
+
+format: setup ## Let ruff lay out the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: setup ## Throughput and latency on real Kafka, printed with the machine they were measured on
+	@$(BIN)/python -m gridpulse_bench $(ARGS)
+
+lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
+	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \
+	$$uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(ARGS) \
+	  $(MEMBERS:%=%/pyproject.toml) --group pyproject.toml:dev \
+	  --no-emit-package gridpulse-schemas --no-emit-package gridpulse-runtime --no-emit-package gridpulse-native -o requirements.lock
+
+clean: ## Remove the environment and the local stack's data (the cache of built servers stays)
+	rm -rf .venv .venv-tools .gridpulse

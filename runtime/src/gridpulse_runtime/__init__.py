@@ -1,0 +1,1 @@
+"""What two or more GridPulse apps share, and no more."""

@@ -1,0 +1,128 @@
+"""A Quix Streams application with the settings that were measured to matter (docs/adr), and its health."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from gridpulse_schemas.topics import TOPICS
+from quixstreams import Application
+from quixstreams.kafka import ConnectionConfig
+from quixstreams.models import Topic
+
+from gridpulse_runtime.health import Health
+from gridpulse_runtime.kafka import PRODUCER
+from gridpulse_runtime.metrics import AppMetrics
+from gridpulse_runtime.settings import AppSettings
+
+__all__ = ["bytes_topic", "each_turn", "make_application", "watch"]
+
+log = structlog.get_logger(__name__)
+POLL_SECONDS = 0.01
+"""Longest wait for a message: bounds the delay of checkpoints, ticks and SIGTERM on an idle partition."""
+
+
+def make_application(
+    settings: AppSettings,
+    name: str,
+    metrics: AppMetrics,
+    *,
+    commit_interval: float | None = None,
+    commit_every: int = 10_000,
+    exactly_once_offered: bool = True,
+) -> Application:
+    """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
+
+    Topics must exist (ensure_topics); changelog topics are made by Quix.
+    """
+    consumer = {
+        "session.timeout.ms": int(settings.session_timeout * 1000),
+        "heartbeat.interval.ms": max(300, int(settings.session_timeout * 1000 / 4)),
+        "fetch.wait.max.ms": 10,
+        "fetch.message.max.bytes": 4_194_304,
+        "queued.max.messages.kbytes": 65_536,
+        "statistics.interval.ms": 1000,
+        "stats_cb": metrics.take_statistics,
+    }
+    if settings.instance_id:
+        consumer["group.instance.id"] = f"{name}-{settings.instance_id}"
+    guarantee = settings.processing_guarantee if exactly_once_offered else "at-least-once"
+    producer = dict(PRODUCER)
+    if guarantee == "exactly-once":
+        producer |= {
+            "transactional.id": f"{name}-{settings.instance_id or 0}",
+            "transaction.timeout.ms": 10_000,
+        }
+    connection = {key.replace(".", "_"): value for key, value in settings.kafka_client().items()}
+    return Application(
+        broker_address=ConnectionConfig(**connection),
+        consumer_group=settings.consumer_group or f"gridpulse-{name}",
+        auto_offset_reset="earliest",
+        commit_interval=commit_interval or settings.commit_interval,
+        commit_every=commit_every,
+        consumer_extra_config=consumer,
+        producer_extra_config=producer,
+        state_dir=settings.state_dir / name,
+        consumer_poll_timeout=POLL_SECONDS,
+        loglevel=None,
+        auto_recover_from_source_offset_out_of_range=False,
+        processing_guarantee=guarantee,
+        broker_availability_timeout=0,
+        on_message_processed=_counter(metrics),
+    )
+
+
+def _counter(metrics: AppMetrics) -> Callable[[str, int, int], None]:
+    children: dict[str, Any] = {}
+
+    def count(topic: str, partition: int, offset: int) -> None:
+        del partition, offset
+        child = children.get(topic)
+        if child is None:
+            child = children[topic] = metrics.messages.labels(topic)
+        child.inc()
+
+    return count
+
+
+def bytes_topic(app: Application, name: str) -> Topic:
+    """Topic of the manifest, whose keys and values stay bytes."""
+    assert name in TOPICS  # noqa: S101  a name from gridpulse_schemas.topics
+    return app.topic(
+        name,
+        key_deserializer="bytes",
+        value_deserializer="bytes",
+        key_serializer="bytes",
+        value_serializer="bytes",
+    )
+
+
+def each_turn(app: Application, task: Callable[[], None], every: float = 0.0) -> None:
+    """Call `task` from the processing loop, between messages, at most once in `every` seconds.
+
+    The loop turns at least each POLL_SECONDS; not while state is recovered. Uses Quix's private hook, hence the pinned version.
+    """
+    due = 0.0
+
+    def turn() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            due = now + every
+            task()
+
+    app._dataframe_registry.register_periodic_task(turn)  # noqa: SLF001
+
+
+def watch(app: Application, health: Health) -> None:
+    """Tell `health` when the loop turns, and that readiness means assigned and recovered."""
+    each_turn(app, health.beat, every=0.5)
+    assigned = False
+
+    def look() -> None:
+        nonlocal assigned
+        assigned = bool(app._consumer.assignment())  # noqa: SLF001
+
+    each_turn(app, look, every=0.5)
+    health.add("partitions", lambda: None if assigned else "no partition is assigned to this replica yet")
+    health.add("state", lambda: "state is being recovered" if app._state_manager.recovery_required else None)  # noqa: SLF001

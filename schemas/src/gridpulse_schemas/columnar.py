@@ -1,0 +1,249 @@
+"""MeterReadingBatch without a Python object a value: arrays are read where they lie and written as they are.
+
+An Avro array of float or double in one block is `[count][little-endian values][0]`, which is a numpy array's own memory.
+Other legal layouts (several blocks, negative counts with a byte size) are left to `generic`; nothing else is.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, Roster
+from gridpulse_schemas.columns import COLUMNS
+from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.errors import DecodeError
+from gridpulse_schemas.wire import put_ints, put_long, read_ints, read_long
+
+__all__ = ["decode_batch", "encode_batch"]
+
+WIDTHS = np.array([np.dtype(column.dtype).itemsize for column in COLUMNS], np.int64)
+
+# Slots of what `scan` finds: a value, or the position and count of a run.
+FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4, 5, 6, 7, 8, 9
+OFFSETS, OFFSET_MS, STATUS, ROSTER, COLUMN_0 = 10, 12, 14, 16, 18
+SLOTS = COLUMN_0 + 2 * len(COLUMNS)
+
+OK, OTHER_LAYOUT, MALFORMED, UNEVEN = 0, 1, 2, 3
+INT_MIN, INT_MAX = -(2**31), 2**31 - 1
+
+
+@compiled
+def skip_string(data: npt.NDArray[np.uint8], position: int, found: npt.NDArray[np.int64], slot: int) -> int:
+    length, position = read_long(data, position)
+    if position < 0 or length < 0 or length > data.size - position:
+        return -1
+    found[slot] = position
+    found[slot + 1] = length
+    return position + length
+
+
+@compiled
+def skip_array(
+    data: npt.NDArray[np.uint8], position: int, width: int, found: npt.NDArray[np.int64], slot: int
+) -> int:
+    """Pass one array of items `width` bytes wide (0: numbers, -1: strings); -1 malformed, -2 another layout."""
+    count, position = read_long(data, position)
+    if position < 0:
+        return -1
+    if count < 0:
+        return -2
+    found[slot] = position
+    found[slot + 1] = count
+    if count == 0:
+        return position
+    if count > data.size - position or (width > 0 and count > (data.size - position) // width):
+        return -1
+    if width > 0:
+        position += count * width
+    else:
+        for _ in range(count):
+            length, position = read_long(data, position)
+            if position < 0:
+                return -1
+            if width < 0:
+                if length < 0 or length > data.size - position:
+                    return -1
+                position += length
+    if position >= data.size:
+        return -1
+    return position + 1 if data[position] == 0 else -2
+
+
+@compiled
+def scan(
+    data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
+) -> int:
+    """Find every field of the batch that begins at `start`. OK, OTHER_LAYOUT, MALFORMED or UNEVEN (column lengths)."""
+    position = skip_string(data, start, found, FEEDER)
+    if position >= 0:
+        position = skip_string(data, position, found, SOURCE)
+    for slot in (SENT_AT, BASE, INTERVAL, HAS_ORIGIN):
+        if position < 0:
+            return MALFORMED
+        found[slot], position = read_long(data, position)
+    if position < 0 or found[HAS_ORIGIN] < 0 or found[HAS_ORIGIN] > 1:
+        return MALFORMED
+    if found[HAS_ORIGIN] == 1:
+        for slot in (PARTITION, OFFSET):
+            found[slot], position = read_long(data, position)
+            if position < 0:
+                return MALFORMED
+        position = skip_array(data, position, 0, found, OFFSETS)
+    if position >= 0:
+        position = skip_array(data, position, 0, found, OFFSET_MS)
+    for i in range(widths.size):
+        if position >= 0:
+            position = skip_array(data, position, widths[i], found, COLUMN_0 + 2 * i)
+    if position >= 0:
+        position = skip_array(data, position, 0, found, STATUS)
+    roster_start = position
+    if position >= 0:
+        position = skip_array(data, position, -1, found, ROSTER)
+    if position < 0:
+        return OTHER_LAYOUT if position == -2 else MALFORMED
+    if position != data.size:
+        return MALFORMED
+    rows = found[ROSTER + 1]
+    found[ROSTER] = roster_start
+    if found[OFFSET_MS + 1] != rows:
+        return UNEVEN
+    for slot in (OFFSETS, STATUS):
+        if found[slot + 1] != 0 and found[slot + 1] != rows:
+            return UNEVEN
+    for i in range(widths.size):
+        count = found[COLUMN_0 + 2 * i + 1]
+        if count != 0 and count != rows:
+            return UNEVEN
+    return OK
+
+
+class RosterCache:
+    """Rosters by their bytes, so that ids are decoded once and not once a message. Forgets all beyond `capacity` bytes."""
+
+    def __init__(self, capacity: int = 1 << 26) -> None:
+        self.capacity = capacity
+        self.size = 0
+        self.known: dict[bytes, Roster] = {}
+
+    def get(self, raw: bytes, count: int) -> Roster:
+        roster = self.known.get(raw)
+        if roster is None:
+            roster = Roster(raw, count)
+            try:
+                roster.ids  # noqa: B018  decoded here so that bad UTF-8 is found here
+            except UnicodeDecodeError as error:
+                raise DecodeError("malformed", f"a meter_id is not UTF-8: {error}") from None
+            if self.size >= self.capacity:
+                self.known.clear()
+                self.size = 0
+            self.known[raw] = roster
+            self.size += len(raw)
+        return roster
+
+
+ROSTERS = RosterCache()
+
+
+def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
+    """Batch in `message` from byte `start`, float columns as views of `message`; None where the layout is for `generic`.
+
+    Raises DecodeError(malformed): truncated, trailing bytes, counts beyond the message, uneven columns, ints beyond 32 bits,
+    text that is not UTF-8. Time and memory are bounded by the length of the message.
+    """
+    data = np.frombuffer(message, np.uint8)
+    found = np.zeros(SLOTS, np.int64)
+    outcome = scan(data, start, WIDTHS, found)
+    if outcome == OTHER_LAYOUT:
+        return None
+    if outcome != OK:
+        raise DecodeError(
+            "malformed", "columns differ in length" if outcome == UNEVEN else "not a MeterReadingBatch"
+        )
+    at: list[int] = found.tolist()
+    rows = at[ROSTER + 1]
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for i, column in enumerate(COLUMNS):
+        if at[COLUMN_0 + 2 * i + 1]:
+            columns[column.name] = np.frombuffer(message, column.dtype, rows, at[COLUMN_0 + 2 * i])
+    return ReadingBatch(
+        feeder_id=text(message, at[FEEDER], at[FEEDER + 1]),
+        roster=ROSTERS.get(message[at[ROSTER] :], rows),
+        base_timestamp=at[BASE],
+        offset_ms=ints(data, at[OFFSET_MS], rows),
+        columns=columns,
+        status=ints(data, at[STATUS], at[STATUS + 1]),
+        source=text(message, at[SOURCE], at[SOURCE + 1]),
+        sent_at=at[SENT_AT],
+        interval_ms=int32(at[INTERVAL]),
+        origin=origin(data, at) if at[HAS_ORIGIN] else None,
+    )
+
+
+def text(message: bytes, position: int, length: int) -> str:
+    try:
+        return message[position : position + length].decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError("malformed", f"text is not UTF-8: {error}") from None
+
+
+def int32(value: int) -> int:
+    if not INT_MIN <= value <= INT_MAX:
+        raise DecodeError("malformed", f"{value} does not fit an Avro int")
+    return value
+
+
+def ints(data: npt.NDArray[np.uint8], position: int, count: int) -> npt.NDArray[np.int32]:
+    if count == 0:
+        return NO_INTS
+    values = np.empty(count, np.int64)
+    read_ints(data, position, values)
+    if values.min() < INT_MIN or values.max() > INT_MAX:
+        raise DecodeError("malformed", "a number does not fit an Avro int")
+    return values.astype(np.int32)
+
+
+def origin(data: npt.NDArray[np.uint8], at: list[int]) -> Origin:
+    offsets = NO_OFFSETS
+    if at[OFFSETS + 1]:
+        offsets = np.empty(at[OFFSETS + 1], np.int64)
+        read_ints(data, at[OFFSETS], offsets)
+    return Origin(int32(at[PARTITION]), at[OFFSET], offsets)
+
+
+def encode_batch(batch: ReadingBatch) -> bytes:
+    """Avro binary of `batch`, without the frame: to the byte what fastavro writes for the same record."""
+    parts = [
+        put_text(batch.feeder_id),
+        put_text(batch.source),
+        put_long(batch.sent_at),
+        put_long(batch.base_timestamp),
+    ]
+    parts.append(put_long(batch.interval_ms))
+    if batch.origin is None:
+        parts.append(b"\0")
+    else:
+        parts += (b"\2", put_long(batch.origin.partition), put_long(batch.origin.offset))
+        parts.append(put_int_array(batch.origin.offsets))
+    parts.append(put_int_array(batch.offset_ms))
+    for column in COLUMNS:
+        values = batch.columns.get(column.name)
+        if values is None or values.size == 0:
+            parts.append(b"\0")
+        else:
+            parts += (put_long(values.size), np.ascontiguousarray(values, column.dtype).tobytes(), b"\0")
+    parts += (put_int_array(batch.status), batch.roster.raw)
+    return b"".join(parts)
+
+
+def put_text(value: str) -> bytes:
+    encoded = value.encode()
+    return put_long(len(encoded)) + encoded
+
+
+def put_int_array(values: npt.NDArray[Any]) -> bytes:
+    if values.size == 0:
+        return b"\0"
+    out = np.empty(values.size * 10, np.uint8)
+    length = put_ints(values.astype(np.int64), out)
+    return put_long(values.size) + out[:length].tobytes() + b"\0"
