@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from gridpulse_schemas.topics import TOPICS
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Topic
@@ -14,6 +13,7 @@ from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
+from gridpulse_schemas.topics import TOPICS
 
 __all__ = ["bytes_topic", "each_turn", "make_application", "watch"]
 

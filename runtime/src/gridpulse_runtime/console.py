@@ -42,9 +42,7 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
             try:
                 serve(health, loaded.metrics_host, loaded.metrics_port)
             except OSError as error:
-                raise SystemExit(
-                    stop(f"{PREFIX}METRICS_PORT: cannot listen on {loaded.metrics_port}: {error}")
-                ) from None
+                raise SystemExit(stop(f"{PREFIX}METRICS_PORT: cannot listen on {loaded.metrics_port}: {error}")) from None
         log = structlog.get_logger(f"gridpulse.{name}")
         try:
             run(loaded, health)
@@ -56,7 +54,8 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
         log.info("stopped, work committed")
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command(
-        help=f"{run.__doc__ or name}\n\nAll settings are environment variables, secrets also as <NAME>_FILE:\n\n{variables(settings)}"
-    )(command)
+    intro = run.__doc__ or name
+    app.command(help=f"{intro}\n\nSettings are environment variables, secrets also as <NAME>_FILE:\n\n{variables(settings)}")(
+        command
+    )
     app()

@@ -54,13 +54,11 @@ class Health:
         return reasons
 
 
-def serve(
-    health: Health, host: str, port: int, registry: CollectorRegistry = REGISTRY
-) -> ThreadingHTTPServer:
+def serve(health: Health, host: str, port: int, registry: CollectorRegistry = REGISTRY) -> ThreadingHTTPServer:
     """Serve in daemon threads; the server, whose `shutdown` ends it. Raises OSError where the port is taken."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  http.server's name
+        def do_GET(self) -> None:
             path = self.path.split("?")[0]
             if path == "/metrics":
                 self.answer(200, CONTENT_TYPE_LATEST, generate_latest(registry))

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 import structlog
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
+
+from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Registry, RegistryUnavailableError
 from gridpulse_schemas.definitions import NAMES
 from gridpulse_schemas.topics import TOPICS
-
-from gridpulse_runtime.settings import KafkaSettings
 
 __all__ = ["PRODUCER", "connect_codec", "ensure_topics"]
 
@@ -36,7 +36,7 @@ def wait_for(what: str, attempt: Callable[[], T], failures: tuple[type[Exception
         try:
             return attempt()
         except failures as error:
-            log.warning(f"waiting for {what}", error=str(error), next_try_in_seconds=pause)
+            log.warning("waiting", waiting_for=what, error=str(error), next_try_in_seconds=pause)
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -54,9 +54,7 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
         return
     replication = min(3, len(admin.list_topics(timeout=5).brokers))
     new = [
-        NewTopic(
-            topic.name, num_partitions=topic.partitions, replication_factor=replication, config=topic.config()
-        )
+        NewTopic(topic.name, num_partitions=topic.partitions, replication_factor=replication, config=topic.config())
         for topic in missing
     ]
     for name, made in admin.create_topics(new, request_timeout=30).items():
@@ -71,6 +69,4 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
 def connect_codec(settings: KafkaSettings, names: tuple[str, ...] = NAMES) -> Codec:
     """Register the schemas `names` and return their codec; waits until the registry answers."""
     where = f"the schema registry at {settings.schema_registry_url} (GRIDPULSE_SCHEMA_REGISTRY_URL)"
-    return wait_for(
-        where, lambda: Codec(Registry(settings.schema_registry_url), names), (RegistryUnavailableError,)
-    )
+    return wait_for(where, lambda: Codec(Registry(settings.schema_registry_url), names), (RegistryUnavailableError,))

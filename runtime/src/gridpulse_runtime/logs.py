@@ -19,11 +19,7 @@ def configure(app: str, *, style: str = "auto", level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-        if console
-        else structlog.processors.JSONRenderer()
-    )
+    renderer: Any = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
     last = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
     if not console:
         last.insert(1, structlog.processors.format_exc_info)

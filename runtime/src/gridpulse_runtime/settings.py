@@ -29,9 +29,7 @@ class SecretFileSource(EnvSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except (OSError, UnicodeDecodeError) as error:
-            raise SystemExit(
-                stop(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}")
-            ) from None
+            raise SystemExit(stop(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}")) from None
 
 
 class KafkaSettings(BaseSettings):
@@ -39,9 +37,7 @@ class KafkaSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    kafka_bootstrap: str = Field(
-        "127.0.0.1:9092", min_length=1, description="host:port[,host:port]… of the brokers"
-    )
+    kafka_bootstrap: str = Field("127.0.0.1:9092", min_length=1, description="host:port[,host:port]… of the brokers")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="how to speak to the brokers"
     )
@@ -54,12 +50,8 @@ class KafkaSettings(BaseSettings):
     kafka_ssl_certificate_location: Path | None = Field(None, description="client certificate file")
     kafka_ssl_key_location: Path | None = Field(None, description="client key file")
     schema_registry_url: HttpUrl = Field("http://127.0.0.1:8080", description="root of the schema registry")
-    log_format: Literal["auto", "json", "console"] = Field(
-        "auto", description="auto: console on a terminal, else JSON lines"
-    )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="least severe line to log"
-    )
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line to log")
 
     @classmethod
     def settings_customise_sources(
@@ -75,13 +67,12 @@ class KafkaSettings(BaseSettings):
         return init_settings, env_settings, SecretFileSource(settings_cls)
 
     def kafka_client(self) -> dict[str, Any]:
-        """librdkafka settings of any client."""
-        settings = {
+        """Librdkafka settings of any client."""
+        settings: dict[str, Any] = {
             "bootstrap.servers": self.kafka_bootstrap,
             "security.protocol": self.kafka_security_protocol.lower(),
             "ssl.ca.location": self.kafka_ssl_ca_location and str(self.kafka_ssl_ca_location),
-            "ssl.certificate.location": self.kafka_ssl_certificate_location
-            and str(self.kafka_ssl_certificate_location),
+            "ssl.certificate.location": self.kafka_ssl_certificate_location and str(self.kafka_ssl_certificate_location),
             "ssl.key.location": self.kafka_ssl_key_location and str(self.kafka_ssl_key_location),
         }
         if self.kafka_security_protocol.startswith("SASL"):
@@ -106,14 +97,10 @@ class AppSettings(KafkaSettings):
         description="exactly-once uses Kafka transactions; effects are exactly-once either way",
     )
     state_dir: Path = Field(Path("state"), description="folder for RocksDB state, one below it for each app")
-    metrics_port: int = Field(
-        0, ge=0, le=65535, description="port of /metrics, /livez and /readyz; 0 for none"
-    )
+    metrics_port: int = Field(0, ge=0, le=65535, description="port of /metrics, /livez and /readyz; 0 for none")
     metrics_host: str = Field("127.0.0.1", description="address that port listens on")
     commit_interval: float = Field(10.0, gt=0, le=300, description="seconds between checkpoints")
-    session_timeout: float = Field(
-        6.0, ge=1, le=300, description="seconds until Kafka gives up a silent replica"
-    )
+    session_timeout: float = Field(6.0, ge=1, le=300, description="seconds until Kafka gives up a silent replica")
 
 
 def load(settings: type[Settings], **overrides: Any) -> Settings:

@@ -84,12 +84,8 @@ class Codec:
             self._remember_unknown(schema_id, error)
             raise
         except Exception as error:  # a registered text that is no schema
-            if type(error).__module__.startswith("fastavro") or isinstance(
-                error, (ValueError, KeyError, RecursionError)
-            ):
-                raise DecodeError(
-                    "schema_mismatch", f"schema {schema_id} is not valid Avro: {error}"
-                ) from None
+            if type(error).__module__.startswith("fastavro") or isinstance(error, (ValueError, KeyError, RecursionError)):
+                raise DecodeError("schema_mismatch", f"schema {schema_id} is not valid Avro: {error}") from None
             raise
         self._writers[schema_id] = writer
         return writer

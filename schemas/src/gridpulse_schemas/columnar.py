@@ -39,9 +39,7 @@ def skip_string(data: npt.NDArray[np.uint8], position: int, found: npt.NDArray[n
 
 
 @compiled
-def skip_array(
-    data: npt.NDArray[np.uint8], position: int, width: int, found: npt.NDArray[np.int64], slot: int
-) -> int:
+def skip_array(data: npt.NDArray[np.uint8], position: int, width: int, found: npt.NDArray[np.int64], slot: int) -> int:
     """Pass one array of items `width` bytes wide (0: numbers, -1: strings); -1 malformed, -2 another layout."""
     count, position = read_long(data, position)
     if position < 0:
@@ -71,9 +69,7 @@ def skip_array(
 
 
 @compiled
-def scan(
-    data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]
-) -> int:
+def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> int:
     """Find every field of the batch that begins at `start`. OK, OTHER_LAYOUT, MALFORMED or UNEVEN (column lengths)."""
     position = skip_string(data, start, found, FEEDER)
     if position >= 0:
@@ -157,9 +153,7 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
     if outcome == OTHER_LAYOUT:
         return None
     if outcome != OK:
-        raise DecodeError(
-            "malformed", "columns differ in length" if outcome == UNEVEN else "not a MeterReadingBatch"
-        )
+        raise DecodeError("malformed", "columns differ in length" if outcome == UNEVEN else "not a MeterReadingBatch")
     at: list[int] = found.tolist()
     rows = at[ROSTER + 1]
     columns: dict[str, npt.NDArray[Any]] = {}

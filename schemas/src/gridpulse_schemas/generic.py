@@ -30,9 +30,7 @@ def decode_record(message: bytes, start: int, writer: Any, reader: Any) -> dict[
     if end != len(message):
         raise DecodeError("malformed", f"{len(message) - end} bytes after the record")
     try:
-        record = fastavro.schemaless_reader(
-            io.BytesIO(message[start:]), writer, reader, return_record_name=False
-        )
+        record = fastavro.schemaless_reader(io.BytesIO(message[start:]), writer, reader, return_record_name=False)
     except fastavro.schema.SchemaResolutionError as error:
         raise DecodeError("schema_mismatch", str(error)) from None
     except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AssertionError) as error:
@@ -71,11 +69,7 @@ class _Walk:
                 raise DecodeError("malformed", f"union branch {branch} of {len(schema)}")
             return self.skip(position, schema[branch], depth + 1)
         if isinstance(schema, str):
-            return (
-                self.skip(position, self.named[schema], depth + 1)
-                if schema in self.named
-                else self.leaf(position, schema)
-            )
+            return self.skip(position, self.named[schema], depth + 1) if schema in self.named else self.leaf(position, schema)
         kind = schema["type"]
         if kind in ("record", "error"):
             self.named.setdefault(schema["name"], schema)
@@ -132,11 +126,7 @@ def batch_from_record(record: Mapping[str, Any]) -> ReadingBatch:
     """Columns of a decoded MeterReadingBatch record. Raises DecodeError(malformed) for uneven columns or ints beyond 32 bits."""
     roster = Roster.of(record["meter_id"])
     try:
-        columns = {
-            column.name: np.array(record[column.name], column.dtype)
-            for column in COLUMNS
-            if record[column.name]
-        }
+        columns = {column.name: np.array(record[column.name], column.dtype) for column in COLUMNS if record[column.name]}
         offset_ms = np.array(record["offset_ms"], np.int32) if record["offset_ms"] else NO_INTS
         status = np.array(record["status"], np.int32) if record["status"] else NO_INTS
         source = record["origin"]
@@ -169,13 +159,9 @@ def batch_to_record(batch: ReadingBatch) -> dict[str, Any]:
         "sent_at": batch.sent_at,
         "base_timestamp": batch.base_timestamp,
         "interval_ms": batch.interval_ms,
-        "origin": origin
-        and {"partition": origin.partition, "offset": origin.offset, "offsets": origin.offsets.tolist()},
+        "origin": origin and {"partition": origin.partition, "offset": origin.offset, "offsets": origin.offsets.tolist()},
         "offset_ms": batch.offset_ms.tolist(),
-        **{
-            column.name: batch.columns[column.name].tolist() if column.name in batch.columns else []
-            for column in COLUMNS
-        },
+        **{column.name: batch.columns[column.name].tolist() if column.name in batch.columns else [] for column in COLUMNS},
         "status": batch.status.tolist(),
         "meter_id": list(batch.roster.ids),
     }

@@ -45,9 +45,7 @@ class Registry:
         except SchemaRegistryError as error:
             if error.http_status_code >= SERVER_ERROR:
                 raise RegistryUnavailableError(f"{self.url} answered {error}") from error
-            raise ValueError(
-                f"the registry refuses the schema of {subject}: {error.error_message}"
-            ) from error
+            raise ValueError(f"the registry refuses the schema of {subject}: {error.error_message}") from error
         except Exception as error:
             raise RegistryUnavailableError(f"{self.url} does not answer: {error}") from error
 

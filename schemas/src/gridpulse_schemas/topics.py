@@ -40,10 +40,7 @@ class Topic:
 
 def _load() -> dict[str, Topic]:
     manifest = tomllib.loads((files("gridpulse_schemas") / "topics.toml").read_text(encoding="utf-8"))
-    return {
-        name: Topic(name=name, **{**entry, "value": tuple(entry["value"])})
-        for name, entry in manifest.items()
-    }
+    return {name: Topic(name=name, **{**entry, "value": tuple(entry["value"])}) for name, entry in manifest.items()}
 
 
 TOPICS = _load()

@@ -50,7 +50,7 @@ def take_long(data: bytes, position: int) -> tuple[int, int]:
         byte = data[position]
         position += 1
         zigzag |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004  the continuation bit
+        if byte < 0x80:  # the continuation bit
             if zigzag >> 64:
                 break
             return (zigzag >> 1) ^ -(zigzag & 1), position
@@ -71,7 +71,7 @@ def read_long(data: npt.NDArray[np.uint8], position: int) -> tuple[int, int]:
         zigzag |= (byte & np.uint64(0x7F)) << np.uint64(7 * i)
         if byte < np.uint64(0x80):
             half = np.int64(zigzag >> np.uint64(1))
-            return half ^ -np.int64(zigzag & np.uint64(1)), position
+            return half ^ -np.int64(zigzag & np.uint64(1)), position  # type: ignore[return-value]  # compiled: a machine integer
     return 0, -1
 
 

@@ -1,0 +1,1 @@
+"""Detector: judges readings against stateful windows; emits anomalies and rollups."""

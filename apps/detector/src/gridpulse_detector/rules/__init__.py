@@ -1,0 +1,1 @@
+"""The rules, one file each: compiled functions of one reading, its baseline and its limits."""

@@ -1,0 +1,15 @@
+"""Settings of the detector."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from gridpulse_runtime.settings import AppSettings
+
+__all__ = ["DetectorSettings"]
+
+
+class DetectorSettings(AppSettings):
+    """GRIDPULSE_* variables that the detector reads."""
+
+    rules: Path | None = Field(None, description="path of rules.toml; the packaged rules where not set")

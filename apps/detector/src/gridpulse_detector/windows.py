@@ -1,0 +1,90 @@
+"""Panes close, the window slides: sums come in with the newest closed pane and go out with the oldest."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from gridpulse_detector.layout import AGGREGATE, NEVER, SUMS, FeederState
+
+__all__ = ["ClosedPane", "PaneStore", "advance", "last_closable"]
+
+
+class PaneStore(Protocol):
+    """Where closed panes are kept until they leave the window: written once, read once, deleted."""
+
+    def get(self, index: int) -> bytes:
+        """Bytes of pane `index`."""
+
+    def put(self, index: int, data: bytes) -> None:
+        """Keep pane `index`."""
+
+    def delete(self, index: int) -> None:
+        """Forget pane `index`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedPane:
+    """What a feeder measured in one pane. `sums`: (count, total, squares, low, high) a rollup signal, only where measured."""
+
+    start_ms: int
+    sums: dict[str, tuple[int, float, float, float, float]]
+
+
+def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
+    """Index of the newest pane whose end and grace the feeder's clock (ms) has passed."""
+    return (clock - grace_ms) // pane_ms - 1
+
+
+def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: PaneStore) -> list[ClosedPane]:
+    """Close all open panes up to index `newest`, slide the window, return what closed, oldest first."""
+    shape = state.shape
+    if newest <= state.closed:
+        return []
+    if state.closed == NEVER:
+        state.closed = newest  # the first reading: nothing before it was open
+        return []
+    first = state.closed + 1
+    closed = []
+    for index in range(first, min(newest, first + shape.panes_open - 1) + 1):
+        pane = close_one(state, index, signals, store)
+        if pane is not None:
+            closed.append(pane)
+    state.closed = newest
+    expire(state, newest - shape.window_panes, store)
+    return closed
+
+
+def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: PaneStore) -> ClosedPane | None:
+    """Move the open pane `index` into the window and empty its place; None where nothing was measured in it."""
+    place = index % state.shape.panes_open
+    pane = state.panes[place]
+    if pane["count"].any():
+        for name in SUMS.names or ():
+            state.window[name] += pane[name]
+        store.put(index, pane.tobytes())
+        state.stored = np.append(state.stored, index)
+        pane[...] = np.zeros((), SUMS)
+    aggregates = state.feeder[place]
+    sums = {
+        signal: (int(a["count"]), float(a["total"]), float(a["squares"]), float(a["low"]), float(a["high"]))
+        for signal, a in zip(signals, aggregates, strict=True)
+        if a["count"]
+    }
+    aggregates[...] = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
+    return ClosedPane(index * state.shape.pane_ms, sums) if sums else None
+
+
+def expire(state: FeederState, newest: int, store: PaneStore) -> None:
+    """Take panes up to index `newest` out of the window."""
+    gone = state.stored[state.stored <= newest]
+    if not gone.size:
+        return
+    state.stored = state.stored[state.stored > newest]
+    for index in gone.tolist():
+        pane = np.frombuffer(store.get(index), SUMS).reshape(state.shape.signals, -1)
+        part = state.window[:, : pane.shape[1]]
+        for name in SUMS.names or ():
+            part[name] -= pane[name]
+        store.delete(index)
+    state.window[state.window["count"] == 0] = np.zeros((), SUMS)  # no rounding is left of what is gone

@@ -1,0 +1,1 @@
+"""Ingest: validates meter readings and forwards them as columnar batches."""

@@ -1,0 +1,56 @@
+"""Feeders gone quiet: their clock goes on, so that their windows close without their next reading."""
+
+from dataclasses import dataclass
+
+__all__ = ["Heartbeats"]
+
+
+@dataclass(slots=True)
+class Seen:
+    """The newest a feeder said, and when."""
+
+    event_ms: int
+    at: float
+    beaten_at: float
+
+
+class Heartbeats:
+    """Which feeders have been quiet for `after` seconds. Times are seconds of one monotonic clock."""
+
+    def __init__(self, after: float) -> None:
+        self.after = after
+        self._seen: dict[tuple[int, str], Seen] = {}
+
+    def heard(self, partition: int, feeder: str, event_ms: int, now: float) -> None:
+        """Note a batch of `feeder` whose newest reading is of `event_ms`."""
+        seen = self._seen.get((partition, feeder))
+        if seen is None:
+            self._seen[partition, feeder] = Seen(event_ms, now, now)
+            return
+        seen.event_ms = max(seen.event_ms, event_ms)
+        seen.at = seen.beaten_at = now
+
+    def due(self, now: float, caught_up: set[int]) -> list[tuple[str, int]]:
+        """Feeders to beat for, each with its event time: the newest it had plus the quiet since.
+
+        `caught_up` are the partitions of which nothing waits unread. The others only look quiet; those that are no longer
+        read here have no entry in it either, and their feeders are forgotten by `forget`.
+        """
+        beats = []
+        for (partition, feeder), seen in self._seen.items():
+            if partition in caught_up and now - seen.beaten_at >= self.after:
+                seen.beaten_at = now
+                beats.append((feeder, seen.event_ms + int((now - seen.at) * 1000)))
+        return beats
+
+    def postpone(self, partitions: set[int], now: float) -> None:
+        """Restart the quiet of feeders whose `partitions` have unread messages."""
+        for (partition, _), seen in self._seen.items():
+            if partition in partitions:
+                seen.at = max(seen.at, now - self.after)
+                seen.beaten_at = now
+
+    def forget(self, assigned: set[int]) -> None:
+        """Drop feeders of partitions that this replica no longer reads."""
+        for key in [key for key in self._seen if key[0] not in assigned]:
+            del self._seen[key]

@@ -1,0 +1,105 @@
+"""Which readings of a batch can be trusted to mean something. Pure: the clock comes in as a number."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from gridpulse_schemas import COLUMNS, ReadingBatch, Roster
+from gridpulse_schemas.compiled import compiled
+
+__all__ = ["EARLIEST_MS", "GOOD", "REASONS", "bad_feeder", "explain", "judge_rows"]
+
+EARLIEST_MS: Final = 946_684_800_000
+"""2000-01-01: before it there was no smart meter, so the clock is wrong."""
+
+GOOD, BAD_METER_ID, BAD_TIMESTAMP, FUTURE_TIMESTAMP, NOT_FINITE, OUT_OF_RANGE = range(6)
+REASONS: Final = ("", "bad_meter_id", "bad_timestamp", "future_timestamp", "not_finite", "out_of_range")
+"""Reason of each verdict, as dead letters and metrics name it."""
+
+MAX_ID = 64
+LIMITS = {column.name: (column.lowest, column.highest) for column in COLUMNS}
+
+
+@compiled
+def check_times(offset_ms: npt.NDArray[np.int32], earliest: int, latest: int, verdicts: npt.NDArray[np.int8]) -> int:
+    """Mark rows outside [earliest, latest], both ms from the same base; the number of rows marked."""
+    bad = 0
+    for row in range(offset_ms.size):
+        if offset_ms[row] < earliest:
+            verdicts[row] = BAD_TIMESTAMP
+            bad += 1
+        elif offset_ms[row] > latest:
+            verdicts[row] = FUTURE_TIMESTAMP
+            bad += 1
+    return bad
+
+
+@compiled
+def check_values(values: npt.NDArray[np.float32], lowest: float, highest: float, verdicts: npt.NDArray[np.int8]) -> int:
+    """Mark rows whose value is infinite or outside [lowest, highest]; NaN is a missing value and passes."""
+    bad = 0
+    for row in range(values.size):
+        value = values[row]
+        if value < lowest or value > highest:
+            bad += 1
+            if verdicts[row] == GOOD:
+                verdicts[row] = NOT_FINITE if np.isinf(value) else OUT_OF_RANGE
+    return bad
+
+
+class KnownRosters:
+    """Bad rows of every roster seen, so that unchanged meters are checked once."""
+
+    def __init__(self, capacity: int = 100_000) -> None:
+        self.capacity = capacity
+        self.bad: dict[Roster, npt.NDArray[np.int64]] = {}
+
+    def bad_rows(self, roster: Roster) -> npt.NDArray[np.int64]:
+        """Rows whose meter_id is not 1 to 64 printable characters, int64."""
+        rows = self.bad.get(roster)
+        if rows is None:
+            rows = np.array([row for row, text in enumerate(roster.ids) if not good_id(text)], np.int64)
+            if len(self.bad) >= self.capacity:
+                self.bad.clear()
+            self.bad[roster] = rows
+        return rows
+
+
+def good_id(text: str) -> bool:
+    """Whether `text` may name a meter or a feeder: 1 to 64 printable characters, no space at either end."""
+    return 0 < len(text) <= MAX_ID and text.isprintable() and text == text.strip()
+
+
+def bad_feeder(batch: ReadingBatch) -> bool:
+    """Whether the feeder_id makes the whole batch unusable."""
+    return not good_id(batch.feeder_id)
+
+
+def judge_rows(batch: ReadingBatch, now_ms: int, max_ahead_ms: int, rosters: KnownRosters) -> tuple[npt.NDArray[np.int8], int]:
+    """Verdict of every row, int8 (rows,), an index into REASONS; and how many are not GOOD."""
+    verdicts = np.zeros(batch.rows, np.int8)
+    base = batch.base_timestamp
+    bad = check_times(batch.offset_ms, EARLIEST_MS - base, now_ms + max_ahead_ms - base, verdicts)
+    for name, values in batch.columns.items():
+        lowest, highest = LIMITS[name]
+        bad += check_values(values, lowest, highest, verdicts)
+    rows = rosters.bad_rows(batch.roster)
+    if rows.size:
+        verdicts[rows] = BAD_METER_ID
+        bad += rows.size
+    return verdicts, int(np.count_nonzero(verdicts)) if bad else 0
+
+
+def explain(batch: ReadingBatch, row: int, verdict: int, now_ms: int) -> str:
+    """One sentence for the person who looks at the dead letter."""
+    if verdict == BAD_METER_ID:
+        return f"meter_id {batch.roster.ids[row]!r} is not 1 to {MAX_ID} printable characters"
+    if verdict in (BAD_TIMESTAMP, FUTURE_TIMESTAMP):
+        seconds = (batch.base_timestamp + int(batch.offset_ms[row]) - now_ms) / 1000
+        return f"the timestamp is {abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'} the clock"
+    for name, values in batch.columns.items():
+        lowest, highest = LIMITS[name]
+        if values[row] < lowest or values[row] > highest:
+            return f"{name} is {values[row]:g}, outside {lowest:g} to {highest:g}"
+    return REASONS[verdict]
