@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import structlog
 import typer
+from prometheus_client import disable_created_metrics
 
 from gridpulse_runtime import logs
 from gridpulse_runtime.health import Health, serve
@@ -36,6 +37,7 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
     def command() -> None:
         loaded = load(settings)
         logs.configure(name, style=loaded.log_format, level=loaded.log_level)
+        disable_created_metrics()
         health = Health()
         health.add("start", lambda: "waiting for Kafka and the schema registry")
         if loaded.metrics_port:

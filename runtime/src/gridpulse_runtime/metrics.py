@@ -43,10 +43,11 @@ class AppMetrics:
             if name.startswith("changelog__"):
                 continue
             for partition, state in topic.get("partitions", {}).items():
-                if state.get("fetch_state") == "active" and state.get("consumer_lag", -1) >= 0:
-                    self.lag.labels(name, partition).set(state["consumer_lag"])
-                elif partition != "-1":
-                    self.lag.labels(name, partition).set(0)
+                if partition == "-1":
+                    continue
+                mine = state.get("fetch_state") == "active" and state.get("app_offset", -1) >= 0
+                lag = max(0, state["hi_offset"] - state["app_offset"]) if mine else 0
+                self.lag.labels(name, partition).set(lag)
 
 
 def latency_histogram(name: str, documentation: str, registry: CollectorRegistry = REGISTRY) -> Histogram:

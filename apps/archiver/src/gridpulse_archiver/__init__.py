@@ -1,0 +1,1 @@
+"""Archiver: readings, anomalies and rollups as Parquet in an S3 bucket."""
