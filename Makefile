@@ -38,7 +38,7 @@ format: setup ## Let ruff lay out the code
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: setup ## Throughput and latency on real Kafka, printed with the machine they were measured on
-	@$(BIN)/python -m gridpulse_bench $(ARGS)
+	@$(BIN)/python tests/bench/pipeline.py $(ARGS)
 
 lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
 	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \

@@ -37,7 +37,7 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
     def command() -> None:
         loaded = load(settings)
         logs.configure(name, style=loaded.log_format, level=loaded.log_level)
-        disable_created_metrics()
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         health = Health()
         health.add("start", lambda: "waiting for Kafka and the schema registry")
         if loaded.metrics_port:

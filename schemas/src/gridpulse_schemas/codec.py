@@ -79,14 +79,16 @@ class Codec:
         if schema_id in self._unknown:
             raise self._unknown[schema_id]
         try:
-            writer = parse(self._store.fetch(schema_id))
+            text = self._store.fetch(schema_id)
         except DecodeError as error:
             self._remember_unknown(schema_id, error)
             raise
-        except Exception as error:  # a registered text that is no schema
-            if type(error).__module__.startswith("fastavro") or isinstance(error, (ValueError, KeyError, RecursionError)):
-                raise DecodeError("schema_mismatch", f"schema {schema_id} is not valid Avro: {error}") from None
-            raise
+        try:
+            writer = parse(text)
+        except Exception as error:  # noqa: BLE001  whatever a registered text that is no schema makes the parser do
+            refusal = DecodeError("schema_mismatch", f"schema {schema_id} is not valid Avro: {type(error).__name__} {error}")
+            self._remember_unknown(schema_id, refusal)
+            raise refusal from None
         self._writers[schema_id] = writer
         return writer
 

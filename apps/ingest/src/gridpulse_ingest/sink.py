@@ -15,7 +15,7 @@ from gridpulse_ingest.validation import REASONS, KnownRosters, bad_feeder, expla
 from gridpulse_runtime.dead_letters import DeadLetter, headers_of
 from gridpulse_schemas import Codec, DecodeError, Origin, ReadingBatch, Roster
 from gridpulse_schemas.batch import NO_INTS
-from gridpulse_schemas.topics import READINGS_DLQ, VALID
+from gridpulse_schemas.topics import READINGS, READINGS_DLQ, VALID
 
 __all__ = ["IngestSink"]
 
@@ -57,7 +57,7 @@ class IngestSink(BaseSink):
             readings["sent_at"] = timestamp
         full = self._coalescer.add(readings, partition, offset, time.monotonic())
         if full is not None:
-            self._forward(full, topic)
+            self._forward(full)
 
     def tick(self) -> None:
         """Send single readings that have waited long enough. Called between messages."""
@@ -91,7 +91,7 @@ class IngestSink(BaseSink):
 
     def _send_waiting(self) -> None:
         for batch in self._coalescer.drain():
-            self._forward(batch, "")
+            self._forward(batch)
 
     def _take_batch(
         self,
@@ -110,18 +110,18 @@ class IngestSink(BaseSink):
             return
         earlier = self._coalescer.take(batch.feeder_id, partition)
         if earlier is not None:
-            self._forward(earlier, topic)
+            self._forward(earlier)
         batch.origin = Origin(partition, offset)
         if not batch.sent_at:
             batch.sent_at = timestamp
-        self._forward(batch, topic)
+        self._forward(batch)
 
-    def _forward(self, batch: ReadingBatch, topic: str) -> None:
+    def _forward(self, batch: ReadingBatch) -> None:
         """Validate `batch`, bury its bad rows, produce the rest."""
         now = time.time()
         verdicts, bad = judge_rows(batch, int(now * 1000), self._max_ahead_ms, self._rosters)
         if bad:
-            self._bury_rows(batch, verdicts, topic, int(now * 1000))
+            self._bury_rows(batch, verdicts, int(now * 1000))
             batch = batch.take(verdicts == 0)
             if not batch.rows:
                 return
@@ -133,7 +133,7 @@ class IngestSink(BaseSink):
         metrics.BATCHES.inc()
         metrics.LATENCY.observe(max(0.0, now - batch.sent_at / 1000))
 
-    def _bury_rows(self, batch: ReadingBatch, verdicts: Any, topic: str, now_ms: int) -> None:
+    def _bury_rows(self, batch: ReadingBatch, verdicts: Any, now_ms: int) -> None:
         assert batch.origin is not None  # noqa: S101  set by both callers
         offsets = batch.origin.row_offsets(batch.rows)
         for row in verdicts.nonzero()[0].tolist():
@@ -144,7 +144,7 @@ class IngestSink(BaseSink):
                     value=self._codec.encode("MeterReading", reading_of(batch, row)),
                     reason=REASONS[verdict],
                     detail=explain(batch, row, verdict, now_ms),
-                    topic=topic,
+                    topic=READINGS,
                     partition=batch.origin.partition,
                     offset=int(offsets[row]),
                     row=-1 if batch.origin.offsets.size else row,

@@ -1,0 +1,1 @@
+"""Simulated smart grid with labelled faults, and replay of recordings."""

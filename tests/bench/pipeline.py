@@ -1,0 +1,311 @@
+"""Throughput and latency of ingest and detector on real Kafka. Prints what it measured, and the machine it measured on.
+
+    make bench                       # everything, about three minutes
+    make bench ARGS="--json FILE"    # the figures for a program
+
+Readings per CPU-second count all threads of the app's process (user and system time), between 20 % and 100 % of the backlog, so
+that start and compilation are not in it. Latency is measured from the intended send time of a batch to the receipt of its
+anomaly from grid.anomalies by another consumer: a late send counts against us (no coordinated omission).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from confluent_kafka import Consumer, Producer
+from hdrh.histogram import HdrHistogram
+from prometheus_client.parser import text_string_to_metric_families
+
+from gridpulse_native import Stack
+from gridpulse_runtime import logs
+from gridpulse_runtime.kafka import PRODUCER, ensure_topics
+from gridpulse_runtime.settings import KafkaSettings
+from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
+from gridpulse_schemas.topics import TOPICS
+
+FEEDERS, METERS = 100, 100
+WARM = 0.2
+RATE, LATENCY_SECONDS = 10_000, 30
+
+
+class App:
+    """A console command under measurement."""
+
+    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.name = name
+        log = (folder / f"{name}.log").open("a")
+        variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(self.port), "GRIDPULSE_LOG_FORMAT": "json"}
+        self.process = subprocess.Popen(
+            [Path(sys.executable).parent / f"gridpulse-{name}"], env=variables, stdout=log, stderr=log
+        )
+
+    def metrics(self) -> dict[str, float]:
+        try:
+            text = httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+        except httpx.TransportError:
+            return {}
+        totals: dict[str, float] = {}
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
+        return totals
+
+    def wait_ready(self) -> None:
+        while True:
+            if self.process.poll() is not None:
+                sys.exit(f"{self.name} ended with {self.process.returncode}")
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+
+    def measure(self, counter: str, readings: int) -> dict[str, float]:
+        """Readings per CPU-second and per second from WARM of `readings` to all of them."""
+        first: tuple[float, float, float] | None = None
+        while True:
+            values = self.metrics()
+            done, cpu = values.get(counter, 0.0), values.get("process_cpu_seconds_total", 0.0)
+            now = time.monotonic()
+            if first is None and done >= WARM * readings:
+                first = (done, cpu, now)
+            if first is not None and done >= readings:
+                break
+            if self.process.poll() is not None:
+                sys.exit(f"{self.name} ended with {self.process.returncode}")
+            time.sleep(0.02)
+        made = done - first[0]
+        memory = values.get("process_resident_memory_bytes", 0.0)
+        return {
+            "readings": made,
+            "per_cpu_second": made / max(cpu - first[1], 1e-9),
+            "per_second": made / max(now - first[2], 1e-9),
+            "memory_mb": memory / 1e6,
+        }
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+
+
+def batch(feeder: int, roster: Roster, timestamp: int, rng: np.random.Generator, sent_at: int) -> ReadingBatch:
+    """One second of a feeder's single-phase meters, without faults."""
+    voltage = (230 + rng.normal(0, 1, METERS)).astype("<f4")
+    current = np.abs(5 + rng.normal(0, 1, METERS)).astype("<f4")
+    return ReadingBatch(
+        f"B{feeder:04d}",
+        roster,
+        timestamp,
+        np.zeros(METERS, np.int32),
+        {
+            "voltage": voltage,
+            "current": current,
+            "active_power": voltage * current,
+            "frequency": np.full(METERS, 50, "<f4"),
+            "temperature": np.full(METERS, 21, "<f4"),
+            "energy_import": np.full(METERS, 1e6, "<f8"),
+        },
+        np.zeros(METERS, np.int32),
+        "bench",
+        sent_at,
+        1000,
+    )
+
+
+def rosters() -> list[Roster]:
+    return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(FEEDERS)]
+
+
+def send(producer: Producer, messages: list[tuple[bytes, bytes]]) -> None:
+    for key, value in messages:
+        while True:
+            try:
+                producer.produce("meter.readings", value, key)
+                break
+            except BufferError:
+                producer.poll(0.1)
+    producer.flush()
+
+
+def batches(codec: Codec, ticks: int, seed: int) -> list[tuple[bytes, bytes]]:
+    rng, known = np.random.default_rng(seed), rosters()
+    now = int(time.time() * 1000) - ticks * 1000
+    return [
+        (f"B{feeder:04d}".encode(), codec.encode_batch(batch(feeder, known[feeder], now + tick * 1000, rng, now)))
+        for tick in range(ticks)
+        for feeder in range(FEEDERS)
+    ]
+
+
+def singles(codec: Codec, count: int) -> list[tuple[bytes, bytes]]:
+    now = int(time.time() * 1000)
+    return [
+        (
+            f"S{i % FEEDERS:04d}".encode(),
+            codec.encode(
+                "MeterReading",
+                {
+                    "meter_id": f"S{i % FEEDERS:04d}-M{i // FEEDERS % METERS:04d}",
+                    "feeder_id": f"S{i % FEEDERS:04d}",
+                    "timestamp": now - 30_000 + i // (FEEDERS * METERS) * 1000,
+                    "voltage": 230.0 + i % 3,
+                    "current": 5.0,
+                    "active_power": 1150.0,
+                    "frequency": 50.0,
+                    "sent_at": now,
+                },
+            ),
+        )
+        for i in range(count)
+    ]
+
+
+def throughput(messages: list[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path, tag: str) -> Any:
+    """Backlog first, then ingest over it, then the detector over what ingest wrote."""
+    settings = KafkaSettings()
+    send(Producer({**settings.kafka_client(), **PRODUCER}), messages)
+    results = {}
+    for name, counter in (("ingest", "gridpulse_ingest_readings_total"), ("detector", "gridpulse_detector_readings_total")):
+        app = App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / f"state-{tag}")}, folder)
+        results[name] = app.measure(counter, readings)
+        app.stop()
+    return results
+
+
+def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str, float]:
+    """p50 … p99.9 from meter.readings to grid.anomalies at RATE readings/s, one anomaly change in every batch."""
+    settings = KafkaSettings()
+    apps = [
+        App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / "state-latency")}, folder)
+        for name in ("ingest", "detector")
+    ]
+    for app in apps:
+        app.wait_ready()
+    intended: dict[tuple[str, int], float] = {}
+    histogram = HdrHistogram(1, 60_000_000, 3)
+    stop = threading.Event()
+    consumer = Consumer(
+        {**settings.kafka_client(), "group.id": f"bench-{time.time()}", "auto.offset.reset": "latest", "fetch.wait.max.ms": 5}
+    )
+    consumer.subscribe(["grid.anomalies"])
+    while not consumer.assignment():
+        consumer.poll(0.1)
+
+    def receive() -> None:
+        while not stop.is_set():
+            message = consumer.poll(0.05)
+            if message is None or message.error():
+                continue
+            arrived = time.monotonic()
+            event = codec.decode("AnomalyEvent", message.value())
+            sent = intended.get((event["feeder_id"], event["detected_at"]))
+            if sent is not None and event["state"] == "OPENED":
+                histogram.record_value(max(1, int((arrived - sent) * 1e6)))
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    producer = Producer({**settings.kafka_client(), **PRODUCER})
+    rng, known = np.random.default_rng(7), rosters()
+    gap = METERS / RATE
+    warm = int(10 / gap)
+    start = time.monotonic() + 0.5
+    base = int(time.time() * 1000)
+    for number in range(warm + int(LATENCY_SECONDS / gap)):
+        due = start + number * gap
+        while (wait := due - time.monotonic()) > 0:
+            time.sleep(wait)
+        feeder, timestamp = number % FEEDERS, base + number // FEEDERS * 1000
+        one = batch(feeder, known[feeder], timestamp, rng, int(time.time() * 1000))
+        one.columns["voltage"][number // FEEDERS % METERS] = 120.0
+        if number >= warm:
+            intended[one.feeder_id, timestamp] = due
+        producer.produce("meter.readings", codec.encode_batch(one), one.feeder_id.encode())
+        producer.poll(0)
+    producer.flush()
+    expected = len(intended)
+    end = time.monotonic() + 20
+    while histogram.get_total_count() < expected and time.monotonic() < end:
+        time.sleep(0.1)
+    stop.set()
+    receiver.join()
+    consumer.close()
+    for app in apps:
+        app.stop()
+    shares = {"p50": 50, "p95": 95, "p99": 99, "p99.9": 99.9, "max": 100}
+    result = {name: histogram.get_value_at_percentile(share) / 1000 for name, share in shares.items()}
+    return {**result, "anomalies": histogram.get_total_count(), "expected": expected}
+
+
+def machine() -> dict[str, Any]:
+    model = "unknown"
+    if Path("/proc/cpuinfo").exists():
+        names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--ticks", type=int, default=300, help="seconds of 10,000 meters in the backlog [300]")
+    parser.add_argument("--singles", type=int, default=200_000, help="single readings in the backlog [200000]")
+    options = parser.parse_args()
+    logs.configure("bench", level="WARNING")
+    figures: dict[str, Any] = {"machine": machine()}
+    print(f"machine: {figures['machine']}")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for part in ("batches", "singles", "latency"):
+            with Stack(folder / part, {"kafka", "registry"}, say=lambda _: None) as stack:
+                environment = stack.environment()
+                os.environ.update(environment)
+                ensure_topics(KafkaSettings(), TOPICS)
+                codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
+                if part == "batches":
+                    readings = options.ticks * FEEDERS * METERS
+                    figures[part] = throughput(batches(codec, options.ticks, 1), readings, environment, folder, part)
+                elif part == "singles":
+                    figures[part] = throughput(singles(codec, options.singles), options.singles, environment, folder, part)
+                else:
+                    figures[part] = latency(codec, environment, folder)
+            for name in environment:
+                del os.environ[name]
+            report(part, figures[part])
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1))
+
+
+def report(part: str, figures: Any) -> None:
+    if part == "latency":
+        text = ", ".join(f"{name} {figures[name]:.1f} ms" for name in ("p50", "p95", "p99", "p99.9", "max"))
+        print(f"meter.readings → grid.anomalies at {RATE:,} readings/s: {text}")
+        print(f"  {figures['anomalies']} of {figures['expected']} anomalies received")
+        return
+    what = f"{METERS}-meter batches" if part == "batches" else "single readings"
+    for name, figure in figures.items():
+        print(
+            f"{name}, {what}: {figure['per_cpu_second']:,.0f} readings per CPU-second, {figure['per_second']:,.0f} per second, "
+            f"{figure['memory_mb']:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()
