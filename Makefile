@@ -26,6 +26,7 @@ demo: setup ## Run the whole pipeline on this machine and watch it
 	@$(BIN)/gridpulse-demo --meters $(METERS) $(if $(RATE),--rate $(RATE)) $(if $(DURATION),--duration $(DURATION)) $(if $(INPUT),--input "$(INPUT)")
 
 test: setup lint ## Everything: lint, unit, contract, integration and end to end on real servers
+	@$(BIN)/gridpulse-native build
 	@$(BIN)/pytest $(ARGS)
 
 test-fast: setup ## What needs no server

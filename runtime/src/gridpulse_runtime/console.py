@@ -1,5 +1,6 @@
 """The console command of an app: --help from its settings, health first, then the app, then an exit code that tells."""
 
+import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -46,6 +47,7 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
             except OSError as error:
                 raise SystemExit(stop(f"{PREFIX}METRICS_PORT: cannot listen on {loaded.metrics_port}: {error}")) from None
         log = structlog.get_logger(f"gridpulse.{name}")
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it waits for servers; Quix takes over once it runs
         try:
             run(loaded, health)
         except KeyboardInterrupt:

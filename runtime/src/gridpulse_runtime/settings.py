@@ -110,7 +110,8 @@ def load(settings: type[Settings], **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        shown = "a secret" if "password" in name.lower() or "token" in name.lower() else repr(first["input"])
+        secret = any(word in name for word in ("PASSWORD", "TOKEN", "SECRET"))
+        shown = "a secret" if secret else repr(first["input"])
         raise SystemExit(stop(f"{PREFIX}{name}: {first['msg']} (got {shown})")) from None
 
 

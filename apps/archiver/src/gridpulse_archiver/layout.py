@@ -21,8 +21,8 @@ class Place(NamedTuple):
         """Name of the object whose first row came with the message at `first_offset`.
 
         That is the first message that gives *this object* a row, not the first of the checkpoint. Thus what an aborted checkpoint
-        left behind has exactly the names that the next one writes, even if it ends elsewhere: the first message of an hour after
-        the committed offset is the same every time.
+        left behind has exactly the names that the next ones write, wherever those end: the first message of an hour after the
+        committed offset is the same every time.
         """
         date, hour = str(np.datetime64(self.hour, "h")).split("T")
         return f"{self.folder}/date={date}/hour={hour}/{self.topic}-{self.partition}-{first_offset:020d}.parquet"

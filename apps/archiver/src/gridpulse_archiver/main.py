@@ -2,6 +2,7 @@
 
 from confluent_kafka import Producer
 
+from gridpulse_archiver.dead_letter_box import DeadLetterBox
 from gridpulse_archiver.settings import ArchiverSettings
 from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_archiver.store import Bucket
@@ -15,27 +16,32 @@ from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, SINKS_DLQ, VALID
 
 __all__ = ["main", "run"]
 
+NAME = "archiver"
+MOST_MESSAGES = 50_000
+"""Messages a checkpoint: bounds memory where each brings a row or two."""
+
 
 def run(settings: ArchiverSettings, health: Health) -> None:
-    """Archive readings, anomalies and rollups as Parquet in an S3 bucket, each row once."""
+    """Archive readings, anomalies and rollups as Parquet on S3; waits for the store while it is down."""
+    bucket = Bucket(settings)
+    health.add("object_store", bucket.check)
     ensure_topics(settings, (VALID, ANOMALIES, ROLLUPS, SINKS_DLQ))
     codec = connect_codec(settings, ("MeterReadingBatch", "AnomalyEvent", "Rollup"))
-    bucket = Bucket(settings)
+    box = DeadLetterBox(Producer({**settings.kafka_client(), **PRODUCER}), SINKS_DLQ, NAME)
     app = make_application(
         settings,
-        "archiver",
-        AppMetrics.of("archiver"),
+        NAME,
+        AppMetrics.of(NAME),
         commit_interval=settings.archive_interval,
-        commit_every=settings.archive_messages,
+        commit_every=MOST_MESSAGES,
         exactly_once_offered=False,
     )
-    wire(app, ArchiveSink(bucket), codec, Producer({**settings.kafka_client(), **PRODUCER}))
+    wire(app, codec, ArchiveSink(bucket, box, settings.archive_rows))
     watch(app, health)
-    health.add("object_store", bucket.answers)
     health.add("start", lambda: None)
     app.run()
 
 
 def main() -> None:
     """Entry point of `gridpulse-archiver`."""
-    console("archiver", ArchiverSettings, run)
+    console(NAME, ArchiverSettings, run)

@@ -1,12 +1,16 @@
 """Metrics of the archiver."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge
 
-__all__ = ["BYTES", "DEAD_LETTERS", "OBJECTS", "REPEATS", "ROWS", "WRITE_SECONDS"]
+from gridpulse_runtime.metrics import latency_histogram
 
-ROWS = Counter("gridpulse_archiver_rows", "Rows written", ["kind"])
-OBJECTS = Counter("gridpulse_archiver_objects", "Objects written", ["kind"])
-BYTES = Counter("gridpulse_archiver_bytes", "Bytes of Parquet written")
-REPEATS = Counter("gridpulse_archiver_repeats", "Rows dropped because they were taken before")
-DEAD_LETTERS = Counter("gridpulse_archiver_dead_letters", "Messages that could not be read", ["reason"])
-WRITE_SECONDS = Histogram("gridpulse_archiver_write_seconds", "Time to write one object")
+__all__ = ["BYTES", "DEAD_LETTERS", "OBJECTS", "PAUSES", "PENDING", "REPEATS", "ROWS", "WRITE"]
+
+ROWS = Counter("gridpulse_archiver_rows", "Rows stored", ["kind"])
+OBJECTS = Counter("gridpulse_archiver_objects", "Objects stored", ["kind"])
+BYTES = Counter("gridpulse_archiver_bytes", "Bytes stored", ["kind"])
+PENDING = Gauge("gridpulse_archiver_pending_rows", "Rows that wait for their object")
+REPEATS = Counter("gridpulse_archiver_repeats", "Rows or records dropped because they had been taken before", ["topic"])
+DEAD_LETTERS = Counter("gridpulse_archiver_dead_letters", "Records dead-lettered", ["reason"])
+PAUSES = Counter("gridpulse_archiver_pauses", "Times the store was down and reading was paused")
+WRITE = latency_histogram("gridpulse_archiver_write_seconds", "Time to make and store one object")

@@ -1,5 +1,6 @@
 """Rows of one object of readings: batches as they come, one Arrow table in the end. No Python per reading."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from gridpulse_schemas import COLUMNS, ReadingBatch, Roster
+from gridpulse_archiver.codes import NO_CODE, Codes, coded
+from gridpulse_schemas import COLUMNS, ReadingBatch
 
-__all__ = ["READINGS_SCHEMA", "ReadingRows"]
+__all__ = ["INSTANT", "READINGS", "ReadingRows"]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 INSTANT = pa.timestamp("ms", "UTC")
-READINGS_SCHEMA = pa.schema(
+READINGS = pa.schema(
     [
         pa.field("meter_id", TEXT),
         pa.field("feeder_id", TEXT, nullable=False),
@@ -21,7 +23,7 @@ READINGS_SCHEMA = pa.schema(
         *(pa.field(each.name, pa.from_numpy_dtype(np.dtype(each.dtype)), metadata={"unit": each.unit}) for each in COLUMNS),
         pa.field("status", pa.int32()),
         pa.field("source", TEXT, nullable=False),
-        pa.field("interval_ms", pa.int32(), nullable=False),
+        pa.field("interval_ms", pa.int64(), nullable=False),
         pa.field("sent_at", INSTANT),
         pa.field("origin_partition", pa.int32()),
         pa.field("origin_offset", pa.int64()),
@@ -29,85 +31,102 @@ READINGS_SCHEMA = pa.schema(
         pa.field("offset", pa.int64(), nullable=False),
     ]
 )
-"""One row a reading; meter_id is null in the row of a heartbeat, which has a timestamp and no measurement."""
+"""One row a reading. A heartbeat is a row too: it has a timestamp, and neither a meter_id nor a measurement."""
+HEARTBEAT_METERS = np.array([NO_CODE], np.int32)
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Rows of one batch. `rows` are their indices, None for all; `meters` their codes, (count,) int32."""
+    """Rows of one batch: `rows` are their indices, None for all; `meters` their codes, int32 (count,)."""
 
     batch: ReadingBatch
     offset: int
     rows: npt.NDArray[np.intp] | None
     meters: npt.NDArray[np.int32]
 
-    @property
-    def count(self) -> int:
-        return self.meters.size
-
-    def pick(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def pick(self, values: npt.NDArray[Any], missing: float) -> npt.NDArray[Any]:
+        """Those of `values`, one a row of the batch, that belong to this part; where there are none, `missing`."""
+        if not values.size:
+            return np.full(self.meters.size, missing, values.dtype)
         return values if self.rows is None else values[self.rows]
 
 
-class Codes:
-    """Texts as dictionary codes in order of appearance."""
-
-    def __init__(self) -> None:
-        self._codes: dict[str, int] = {}
-        self._rosters: dict[Roster, npt.NDArray[np.int32]] = {}
-
-    def of(self, text: str) -> int:
-        return self._codes.setdefault(text, len(self._codes))
-
-    def of_roster(self, roster: Roster) -> npt.NDArray[np.int32]:
-        """Codes of its ids, worked out once a roster. Raises UnicodeDecodeError where an id is not UTF-8."""
-        codes = self._rosters.get(roster)
-        if codes is None:
-            codes = self._rosters[roster] = np.array([self.of(text) for text in roster.ids], np.int32)
-        return codes
-
-    def array(self, codes: npt.NDArray[np.int32]) -> pa.DictionaryArray:
-        """Arrow array of `codes`; −1 is null."""
-        indices = pa.array(codes, pa.int32(), mask=codes < 0)
-        return pa.DictionaryArray.from_arrays(indices, pa.array(list(self._codes), pa.string()))
-
-
-NO_METER = np.array([-1], np.int32)
-
-
 class ReadingRows:
-    """Rows of one feeder-agnostic hour of one partition, in the order they came."""
+    """Rows in the order they came, all of one partition of `meter.readings.valid`."""
 
-    def __init__(self) -> None:
+    schema = READINGS
+
+    def __init__(self, partition: int) -> None:
+        self._partition = partition
         self._parts: list[Part] = []
         self._meters = Codes()
         self.count = 0
 
-    def add(self, batch: ReadingBatch, rows: npt.NDArray[np.intp] | None, offset: int) -> None:
-        """Take `rows` (indices, None: all) of `batch`, which came at `offset`; one row where it is a heartbeat.
-
-        Raises UnicodeDecodeError where a meter id is not UTF-8; nothing is taken then.
-        """
-        meters = self._meters.of_roster(batch.roster) if batch.rows else NO_METER
+    def add(self, batch: ReadingBatch, offset: int, rows: npt.NDArray[np.intp] | None = None) -> None:
+        """Take `rows` (indices; None for all) of `batch`, whose message has `offset`; one row where it is a heartbeat."""
+        meters = self._meters.of_roster(batch.roster) if batch.rows else HEARTBEAT_METERS
         part = Part(batch, offset, rows, meters if rows is None else meters[rows])
         self._parts.append(part)
-        self.count += part.count
+        self.count += part.meters.size
+
+    @property
+    def first_offset(self) -> int:
+        """Offset of the first message that gave a row."""
+        return self._parts[0].offset
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the last message that gave a row."""
+        return self._parts[-1].offset
 
     def table(self) -> pa.Table:
-        """All rows, by READINGS_SCHEMA without `partition`, which the caller knows."""
-        columns: dict[str, pa.Array] = {
+        """All rows, typed as READINGS says."""
+        batches = [part.batch for part in self._parts]
+        counts = np.array([part.meters.size for part in self._parts], np.int64)
+        source = np.repeat(np.arange(len(batches)), counts)
+
+        def each(values: list[Any], kind: pa.DataType) -> pa.Array:
+            return pa.array(values, kind).take(pa.array(source))
+
+        columns = {
             "meter_id": self._meters.array(np.concatenate([part.meters for part in self._parts])),
-            "feeder_id": self._texts(lambda batch: batch.feeder_id),
-            "timestamp": pa.array(self._gather(_timestamps, np.int64)).cast(INSTANT),
+            "feeder_id": coded([batch.feeder_id for batch in batches], counts),
+            "timestamp": pa.array(self._gather(_timestamps, np.int64, 0)).cast(INSTANT),
+            **{column.name: self._measurement(column.name, np.dtype(column.dtype)) for column in COLUMNS},
+            "status": self._status(np.array([not batch.rows for batch in batches])[source]),
+            "source": coded([batch.source for batch in batches], counts),
+            "interval_ms": each([batch.interval_ms for batch in batches], pa.int64()),
+            "sent_at": each([batch.sent_at or None for batch in batches], INSTANT),
+            "origin_partition": each([batch.origin and batch.origin.partition for batch in batches], pa.int32()),
+            "origin_offset": self._origin_offsets(np.array([batch.origin is None for batch in batches])[source]),
+            "partition": pa.array(np.full(self.count, self._partition, np.int32)),
+            "offset": each([part.offset for part in self._parts], pa.int64()),
         }
-        for column in COLUMNS:
-            columns[column.name] = self._measurement(column.name, np.dtype(column.dtype))
-        columns["status"] = self._status()
-        columns["source"] = self._texts(lambda batch: batch.source)
-        columns["interval_ms"] = self._repeated([part.batch.interval_ms for part in self._parts], pa.int32())
-        columns["sent_at"] = self._repeated([part.batch.sent_at or None for part in self._parts], INSTANT)
-        origins = [part.batch.origin for part in self._parts]
-        columns["origin_partition"] = self._repeated([origin and origin.partition for origin in origins], pa.int32())
-        columns["origin_offset"] = self._origin_offsets()
-        columns["offset"] = self._repeated([part.offset for part in self._parts], pa.int64())
-        return pa.table(columns)
+        return pa.table(columns, schema=self.schema)
+
+    def _gather(self, take: Callable[[ReadingBatch], npt.NDArray[Any]], kind: npt.DTypeLike, missing: float) -> npt.NDArray[Any]:
+        return np.concatenate([part.pick(take(part.batch), missing) for part in self._parts]).astype(kind, copy=False)
+
+    def _measurement(self, name: str, kind: np.dtype[Any]) -> pa.Array:
+        if not any(name in part.batch.columns for part in self._parts):
+            return pa.nulls(self.count, pa.from_numpy_dtype(kind))
+        nothing = np.empty(0, kind)
+        values = self._gather(lambda batch: batch.columns.get(name, nothing), kind, np.nan)
+        return pa.array(values, mask=np.isnan(values))
+
+    def _status(self, heartbeat: npt.NDArray[np.bool_]) -> pa.Array:
+        return pa.array(self._gather(lambda batch: batch.status, np.int32, 0), mask=heartbeat)
+
+    def _origin_offsets(self, absent: npt.NDArray[np.bool_]) -> pa.Array:
+        pieces = []
+        for part in self._parts:
+            origin = part.batch.origin
+            if origin is None or not origin.offsets.size:
+                pieces.append(np.full(part.meters.size, origin.offset if origin else 0, np.int64))
+            else:
+                pieces.append(part.pick(origin.offsets, 0))
+        return pa.array(np.concatenate(pieces), mask=absent)
+
+
+def _timestamps(batch: ReadingBatch) -> npt.NDArray[np.int64]:
+    return batch.timestamps() if batch.rows else np.array([batch.base_timestamp], np.int64)

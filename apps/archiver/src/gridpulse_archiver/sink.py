@@ -1,4 +1,4 @@
-"""The Quix sink: gathers what it is given, and at each checkpoint writes it as objects before the offsets commit."""
+"""The Quix sink: the objects of a checkpoint are stored at its flush, before its offsets are committed."""
 
 import time
 from typing import Any
@@ -7,60 +7,91 @@ import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from gridpulse_archiver import metrics
-from gridpulse_archiver.objects import hours, object_name
-from gridpulse_archiver.store import ObjectStore, UnavailableError
-from gridpulse_archiver.tables import Kept, anomalies_table, parquet, readings_table, rollups_table, times_of
+from gridpulse_archiver.backoff import Backoff
+from gridpulse_archiver.dead_letter_box import DeadLetterBox
+from gridpulse_archiver.pending import Pending
+from gridpulse_archiver.store import Bucket, UnavailableError
+from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_schemas import ReadingBatch
 
 __all__ = ["ArchiveSink"]
 
 log = structlog.get_logger(__name__)
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 30.0
-TABLES = {"anomalies": anomalies_table, "rollups": rollups_table}
 
 
 class ArchiveSink(BaseSink):
-    """Takes (kind, value) pairs; kind is `readings`, `anomalies` or `rollups`, and names the folder.
+    """Collects rows and stores them as Parquet objects; while the store is down reading pauses."""
 
-    Raises SinkBackpressureError while the store does not answer: Quix rewinds to the checkpoint's start, and the state with it.
-    """
-
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, bucket: Bucket, box: DeadLetterBox, most_rows: int) -> None:
         super().__init__()
-        self._store = store
-        self._kept: dict[tuple[str, str, int], list[Kept]] = {}
-        self._pause = FIRST_PAUSE
+        self._bucket = bucket
+        self._box = box
+        self._most_rows = most_rows
+        self._backoff = Backoff()
+        self._pending = Pending()
+        self._enough = most_rows
 
     def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
-        """Keep one message for the next objects."""
+        """Take one message that is no repeat: a ReadingBatch, or a decoded AnomalyEvent or Rollup."""
         del key, timestamp, headers
-        kind, content = value
-        self._kept.setdefault((kind, topic, partition), []).append(Kept(offset, content))
+        if isinstance(value, ReadingBatch):
+            self._pending.add_readings(value, topic, partition, offset)
+        else:
+            self._pending.add_record(value, topic, partition, offset)
+        metrics.PENDING.set(self._pending.rows)
+
+    def bury(self, letter: DeadLetter) -> None:
+        """Dead-letter a record at the next flush."""
+        self._box.put(letter)
+
+    def full(self) -> bool:
+        """Whether the checkpoint should not wait for its interval.
+
+        After a failed flush that is when as many rows are there again: the next try is not put off by a whole interval.
+        """
+        return self._pending.rows >= self._enough
 
     def flush(self) -> None:
-        """Write everything kept."""
-        kept, self._kept = self._kept, {}
+        """Store what was added, taken out first: on a revoke this runs in a thread that may outlive its time limit.
+
+        Raises SinkBackpressureError while the store is down, and RuntimeError where Kafka does not take the dead letters.
+        """
+        pending, self._pending = self._pending, Pending()
+        letters = self._box.take()
+        metrics.PENDING.set(0)
         try:
-            for (kind, topic, partition), messages in kept.items():
-                self._write(kind, topic, partition, messages)
+            self._store(pending)
         except UnavailableError as error:
-            pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
-            log.warning("waiting for the object store", error=str(error), next_try_in_seconds=pause)
-            raise SinkBackpressureError(retry_after=pause) from error
-        self._pause = FIRST_PAUSE
+            pause = self._backoff.pause()
+            self._enough = max(1, min(pending.rows, self._most_rows))
+            metrics.PAUSES.inc()
+            log.warning("waiting for the object store", reason=str(error), next_try_in_seconds=pause)
+            raise SinkBackpressureError(retry_after=pause) from None
+        if pending.rows:
+            self._recovered()
+        self._box.send(letters)
+        for letter in letters:
+            metrics.DEAD_LETTERS.labels(letter.reason).inc()
 
     def on_paused(self) -> None:
-        """Forget what is kept: it will be read again."""
-        self._kept = {}
+        """Forget what waits: its offsets will be read again."""
+        self._pending = Pending()
+        self._box.clear()
 
-    def _write(self, kind: str, topic: str, partition: int, messages: list[Kept]) -> None:
-        times, offsets = times_of(kind, messages)
-        table = readings_table(messages, partition) if kind == "readings" else TABLES[kind](messages, partition)
-        for hour, rows in hours(times):
-            part = table if rows.size == times.size else table.take(rows)
-            data = parquet(part, topic, partition)
-            started = time.monotonic()
-            self._store.put(object_name(kind, hour, topic, partition, int(offsets[rows].min())), data)
-            metrics.WRITE_SECONDS.observe(time.monotonic() - started)
-            metrics.OBJECTS.labels(kind).inc()
-            metrics.ROWS.labels(kind).inc(rows.size)
-            metrics.BYTES.inc(len(data))
+    def _store(self, pending: Pending) -> None:
+        """Raises UnavailableError; objects stored before it will be replaced by the next try, name by name."""
+        started = time.perf_counter()
+        for each in pending.objects():
+            self._bucket.put(each.name, each.content)
+            metrics.WRITE.observe(time.perf_counter() - started)
+            metrics.ROWS.labels(each.folder).inc(each.rows)
+            metrics.OBJECTS.labels(each.folder).inc()
+            metrics.BYTES.labels(each.folder).inc(len(each.content))
+            log.info("object stored", object=each.name, rows=each.rows, bytes=len(each.content))
+            started = time.perf_counter()
+
+    def _recovered(self) -> None:
+        if self._backoff.waiting:
+            log.info("the object store takes objects again")
+        self._backoff.reset()
+        self._enough = self._most_rows

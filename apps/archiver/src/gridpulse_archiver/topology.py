@@ -1,78 +1,83 @@
-"""Wiring: three topics, repeats dropped by what each feeder's state remembers, into one sink."""
+"""Wiring: readings, anomalies and rollups, decoded and without repeats, into the sink."""
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-import structlog
-from confluent_kafka import Producer
 from quixstreams import Application, State, message_context
 
 from gridpulse_archiver import metrics
+from gridpulse_archiver.repeats import first_time, fresh_rows
 from gridpulse_archiver.sink import ArchiveSink
-from gridpulse_runtime.application import bytes_topic
-from gridpulse_runtime.dead_letters import DeadLetter, headers_of
-from gridpulse_runtime.high_water import HighWater
+from gridpulse_runtime.application import bytes_topic, each_turn
+from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
-from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, SINKS_DLQ, VALID
+from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 
 __all__ = ["wire"]
 
-log = structlog.get_logger(__name__)
-MARKS = b"m"
-Step = Callable[[bytes, State], Any]
+Decode = Callable[[bytes | None], Any]
 
 
-def wire(app: Application, sink: ArchiveSink, codec: Codec, letters: Producer) -> None:
-    """Build the graph of the archiver."""
-    steps: dict[str, Step] = {
-        VALID: lambda value, state: new_readings(codec.decode_batch(value), state),
-        ANOMALIES: lambda value, state: new_record("anomalies", codec.decode("AnomalyEvent", value), state),
-        ROLLUPS: lambda value, state: new_record("rollups", codec.decode("Rollup", value), state),
-    }
-    for topic, step in steps.items():
-        taken = app.dataframe(bytes_topic(app, topic)).apply(guarded(step, topic, letters), stateful=True)
-        taken.filter(lambda value: value is not None).sink(sink)
+def wire(app: Application, codec: Codec, sink: ArchiveSink) -> None:
+    """Read each topic on its own; a full sink does not wait for the checkpoint interval."""
+    _feed(app, VALID, codec.decode_batch, new_rows, sink)
+    _feed(app, ANOMALIES, lambda value: codec.decode("AnomalyEvent", value), new_record(ANOMALIES), sink)
+    _feed(app, ROLLUPS, lambda value: codec.decode("Rollup", value), new_record(ROLLUPS), sink)
+    each_turn(app, lambda: _commit_if_full(app, sink))
 
 
-def new_readings(batch: ReadingBatch, state: State) -> tuple[str, ReadingBatch] | None:
-    """The rows not taken before; None where there are none. Heartbeats have no origin: they repeat harmlessly, and are kept."""
-    if batch.origin is None:
-        return "readings", batch
-    marks = HighWater(state.get_bytes(MARKS))
-    keep = marks.new_rows(batch.origin, batch.rows)
-    state.set_bytes(MARKS, marks.pack())
-    if keep.all():
-        return "readings", batch
-    metrics.REPEATS.inc(int(np.count_nonzero(~keep)))
-    return ("readings", batch.take(keep)) if keep.any() else None
+def _commit_if_full(app: Application, sink: ArchiveSink) -> None:
+    if sink.full():
+        app._processing_context.commit_checkpoint(force=True)  # noqa: SLF001  between messages, as the loop itself does
 
 
-def new_record(kind: str, record: dict[str, Any], state: State) -> tuple[str, dict[str, Any]] | None:
-    """The record, or None where it was taken before."""
-    marks = HighWater(state.get_bytes(MARKS))
-    evidence = record["evidence"]
-    if not marks.take(evidence["partition"], evidence["offset"], evidence["ordinal"]):
-        metrics.REPEATS.inc()
-        return None
-    state.set_bytes(MARKS, marks.pack())
-    return kind, record
+def _feed(app: Application, topic: str, decode: Decode, new: Callable[[Any, State], Any], sink: ArchiveSink) -> None:
+    frame = app.dataframe(bytes_topic(app, topic))
+    frame = frame.apply(decoder(decode, sink.bury), metadata=True)
+    frame = frame.filter(lambda value: value is not None)
+    frame = frame.apply(new, stateful=True)
+    frame = frame.filter(lambda value: value is not None)
+    frame.sink(sink)
 
 
-def guarded(step: Step, topic: str, letters: Producer) -> Step:
-    """`step`, with what it cannot read sent to grid.sinks.dlq."""
+def decoder(decode: Decode, bury: Callable[[DeadLetter], None]) -> Callable[..., Any]:
+    """Decode a value, or bury it and give None.
 
-    def run(value: bytes, state: State) -> Any:
+    Raises RegistryUnavailableError: the app stops, and the record stays uncommitted.
+    """
+
+    def decode_or_bury(value: Any, key: Any, timestamp: int, headers: Any) -> Any:
+        del timestamp, headers
+        here = message_context()
+        if key is None:  # the marks are kept by key
+            bury(DeadLetter(key, value, "no_key", "the key must be the feeder_id", here.topic, here.partition, here.offset))
+            return None
         try:
-            return step(value, state)
+            return decode(value)
         except DecodeError as error:
-            context = message_context()
-            letter = DeadLetter(context.key, value, error.reason, error.detail, topic, context.partition, context.offset)
-            letters.produce(SINKS_DLQ, value, headers=headers_of(letter, "archiver"))
-            if letters.flush(30.0):
-                raise RuntimeError("Kafka did not take a dead letter within 30 s") from error
-            metrics.DEAD_LETTERS.labels(error.reason).inc()
-            log.warning("dead letter", topic=topic, partition=context.partition, offset=context.offset, error=str(error))
+            bury(DeadLetter(key, value, error.reason, error.detail, here.topic, here.partition, here.offset))
             return None
 
-    return run
+    return decode_or_bury
+
+
+def new_rows(batch: ReadingBatch, state: State) -> ReadingBatch | None:
+    """The rows of `batch` that were not taken before, None where there are none."""
+    kept = fresh_rows(batch, state)
+    repeats = batch.rows - (kept.rows if kept else 0)
+    if repeats:
+        metrics.REPEATS.labels(VALID).inc(repeats)
+    return kept
+
+
+def new_record(topic: str) -> Callable[[dict[str, Any], State], dict[str, Any] | None]:
+    """Let a record of `topic` pass the first time only."""
+    repeats = metrics.REPEATS.labels(topic)
+
+    def fresh(record: dict[str, Any], state: State) -> dict[str, Any] | None:
+        if first_time(record, state):
+            return record
+        repeats.inc()
+        return None
+
+    return fresh

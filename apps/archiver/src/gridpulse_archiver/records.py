@@ -1,0 +1,125 @@
+"""Rows of one object of anomalies or rollups: few, so as plain records."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from gridpulse_archiver.readings import INSTANT
+
+__all__ = ["ANOMALIES", "ROLLUPS", "RecordRows", "anomaly_rows", "rollup_rows"]
+
+TEXT = pa.dictionary(pa.int32(), pa.string())
+EVIDENCE = [
+    ("evidence_topic", TEXT),
+    ("evidence_partition", pa.int32()),
+    ("evidence_offset", pa.int64()),
+    ("evidence_ordinal", pa.int32()),
+    ("partition", pa.int32()),
+    ("offset", pa.int64()),
+]
+ANOMALIES = pa.schema(
+    [
+        ("anomaly_id", pa.string()),
+        ("revision", pa.int32()),
+        ("kind", TEXT),
+        ("severity", TEXT),
+        ("state", TEXT),
+        ("asset_id", pa.string()),
+        ("asset_type", TEXT),
+        ("feeder_id", TEXT),
+        ("started_at", INSTANT),
+        ("ended_at", INSTANT),
+        ("detected_at", INSTANT),
+        ("observed", pa.float64()),
+        ("expected", pa.float64()),
+        ("lower", pa.float64()),
+        ("upper", pa.float64()),
+        ("unit", TEXT),
+        ("score", pa.float64()),
+        ("rule", TEXT),
+        ("rule_version", TEXT),
+        ("reading_count", pa.int64()),
+        ("peak", pa.float64()),
+        ("reading_timestamp", INSTANT),
+        *EVIDENCE,
+    ]
+)
+"""One row an event: all revisions of an anomaly are kept."""
+ROLLUPS = pa.schema(
+    [
+        ("feeder_id", TEXT),
+        ("window", TEXT),
+        ("window_start", INSTANT),
+        ("window_end", INSTANT),
+        ("signal", TEXT),
+        ("unit", TEXT),
+        ("count", pa.int64()),
+        ("mean", pa.float64()),
+        ("stddev", pa.float64()),
+        ("min", pa.float64()),
+        ("max", pa.float64()),
+        *EVIDENCE,
+    ]
+)
+"""One row a signal of a window."""
+
+Row = dict[str, Any]
+
+
+def anomaly_rows(event: Mapping[str, Any]) -> list[Row]:
+    """The row of a decoded AnomalyEvent."""
+    return [{**event, **_evidence(event)}]
+
+
+def rollup_rows(rollup: Mapping[str, Any]) -> list[Row]:
+    """A row a signal of a decoded Rollup."""
+    shared = {**rollup, **_evidence(rollup)}
+    return [{**shared, **signal} for signal in rollup["signals"]]
+
+
+def _evidence(record: Mapping[str, Any]) -> Row:
+    return {f"evidence_{name}": value for name, value in record["evidence"].items()}
+
+
+class RecordRows:
+    """Rows in the order they came, all of one partition."""
+
+    def __init__(self, partition: int, schema: pa.Schema, flatten: Callable[[Mapping[str, Any]], list[Row]]) -> None:
+        self._partition = partition
+        self._flatten = flatten
+        self._rows: list[Row] = []
+        self.schema = schema
+
+    def add(self, record: Mapping[str, Any], offset: int) -> int:
+        """Take the rows of `record`, whose message has `offset`; their number."""
+        rows = self._flatten(record)
+        self._rows += [{**row, "partition": self._partition, "offset": offset} for row in rows]
+        return len(rows)
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
+    @property
+    def first_offset(self) -> int:
+        """Offset of the first message that gave a row."""
+        return int(self._rows[0]["offset"])
+
+    @property
+    def last_offset(self) -> int:
+        """Offset of the last message that gave a row."""
+        return int(self._rows[-1]["offset"])
+
+    def table(self) -> pa.Table:
+        """All rows, typed as the schema says."""
+        columns = {
+            field.name: pa.array([row[field.name] for row in self._rows], _plain(field.type)).cast(field.type)
+            for field in self.schema
+        }
+        return pa.table(columns, schema=self.schema)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind

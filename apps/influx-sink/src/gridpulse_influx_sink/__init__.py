@@ -1,0 +1,1 @@
+"""Writes anomalies and rollups to InfluxDB 2."""
