@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
+
 from gridpulse_generator.settings import GeneratorSettings
 from gridpulse_runtime.kafka import connect_codec, ensure_topics
 from gridpulse_schemas import Codec, ReadingBatch
@@ -178,9 +179,10 @@ def test_a_real_recording_is_replayed(rig: Rig) -> None:
 def test_without_kafka_nothing_is_claimed(stack: Any) -> None:
     """SIGTERM while it still waits for Kafka ends it at once."""
     environment = {**os.environ, **stack.environment(), "GRIDPULSE_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
-    process = subprocess.Popen([COMMAND, "--count", "1"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([COMMAND, "--count", "1"], env=environment, stdout=pipe, stderr=pipe, text=True)
     line = process.stderr.readline() if process.stderr else ""
-    assert "waiting for Kafka at 127.0.0.1:1" in line
+    assert "Kafka at 127.0.0.1:1 (GRIDPULSE_KAFKA_BOOTSTRAP)" in line
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 0

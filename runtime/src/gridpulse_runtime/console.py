@@ -55,6 +55,7 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
         except Exception:
             log.exception("stopped by a failure; what was not committed is done again at the next start")
             sys.exit(FAILED)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # an impatient second one must not turn the exit code into a failure
         log.info("stopped, work committed")
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -69,4 +69,6 @@ def ensure_topics(settings: KafkaSettings, names: Iterable[str]) -> None:
 def connect_codec(settings: KafkaSettings, names: tuple[str, ...] = NAMES) -> Codec:
     """Register the schemas `names` and return their codec; waits until the registry answers."""
     where = f"the schema registry at {settings.schema_registry_url} (GRIDPULSE_SCHEMA_REGISTRY_URL)"
-    return wait_for(where, lambda: Codec(Registry(settings.schema_registry_url), names), (RegistryUnavailableError,))
+    codec = wait_for(where, lambda: Codec(Registry(settings.schema_registry_url), names), (RegistryUnavailableError,))
+    codec.warm_up()
+    return codec

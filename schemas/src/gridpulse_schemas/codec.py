@@ -4,8 +4,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from gridpulse_schemas import columnar, generic
-from gridpulse_schemas.batch import ReadingBatch
+from gridpulse_schemas.batch import Origin, ReadingBatch, Roster
 from gridpulse_schemas.definitions import NAMES, definition, parse
 from gridpulse_schemas.errors import DecodeError
 from gridpulse_schemas.registry import SchemaStore
@@ -31,6 +33,12 @@ class Codec:
         self._writers: dict[int, Any] = {self.ids[name]: self._readers[name] for name in names}
         self._unknown: OrderedDict[int, DecodeError] = OrderedDict()
         self._batch_id = self.ids.get(BATCH, -1)
+
+    def warm_up(self) -> None:
+        """Compile the columnar path now, so that the first message does not wait for it."""
+        zero = np.zeros(1, np.int32)
+        batch = ReadingBatch("", Roster.of([""]), 0, zero, {}, zero, origin=Origin(0, 0, np.zeros(1, np.int64)))
+        columnar.decode_batch(columnar.encode_batch(batch), 0)
 
     def encode_batch(self, batch: ReadingBatch) -> bytes:
         """Frame and encode `batch`."""

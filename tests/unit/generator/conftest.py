@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from gridpulse_generator.simulation import Simulation
 from gridpulse_schemas import Codec
 
@@ -14,6 +15,7 @@ class FakeStore:
         self.subjects: list[str] = []
 
     def register(self, subject: str, text: str) -> int:
+        assert text
         self.subjects.append(subject)
         return len(self.subjects)
 

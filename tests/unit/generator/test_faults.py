@@ -1,11 +1,13 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from gridpulse_generator.errors import UsageError
 from gridpulse_generator.faults import TRAITS, Fault, FaultKind
 from gridpulse_generator.grid import Grid
@@ -15,7 +17,8 @@ from gridpulse_generator.simulation import Simulation
 from gridpulse_generator.truth import TruthFile, label
 from gridpulse_schemas.definitions import definition
 
-Series = Callable[[Simulation, int], dict[str, npt.NDArray[np.float64]]]
+Array = npt.NDArray[np.float64]
+Series = Callable[[Simulation, int], dict[str, Array]]
 NOON = 1_760_097_600_000
 REGISTERS = {"energy_import", "energy_export"}
 
@@ -32,10 +35,11 @@ def fault(grid: Grid, kind: FaultKind, meters: list[int], first: int, last: int,
     return Fault(kind, grid.meter_ids[meter], "METER", feeder, np.array(meters), first, last, depth)
 
 
-def looks_like(kind: FaultKind, seen: dict[str, npt.NDArray[np.float64]], rated: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def looks_like(kind: FaultKind, seen: dict[str, Array], rated: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     """Where the readings look like `kind`, (ticks, meters)."""
     volts = [seen[name] / 230 for name in ("voltage", "voltage_b", "voltage_c")]
     low, high = np.fmin.reduce(volts), np.fmax.reduce(volts)
+    normal = (low > 0.94) & (high < 1.06)
     dead = (seen["current"] == 0) & (seen["active_power"] == 0) & (seen["reactive_power"] == 0)
     tests = {
         FaultKind.SAG: (low > 0.1) & (high < 0.88),
@@ -44,7 +48,7 @@ def looks_like(kind: FaultKind, seen: dict[str, npt.NDArray[np.float64]], rated:
         FaultKind.UNDERVOLTAGE: (low > 0.8) & (high < 0.9),
         FaultKind.OVERVOLTAGE: (low > 1.1) & (high < 1.2),
         FaultKind.EQUIPMENT_FAILURE: seen["status"] == 1,
-        FaultKind.DEVIATION: (seen["current"] > 1.1 * rated) & (seen["active_power"] > 1.1 * 220 * rated) & (low > 0.94) & (high < 1.06),
+        FaultKind.DEVIATION: (seen["current"] > 1.1 * rated) & (seen["active_power"] > 242 * rated) & normal,
     }
     return tests[kind]
 
@@ -102,7 +106,7 @@ def test_faults_of_one_meter_are_a_minute_apart() -> None:
     assert len(drawn) > 100
     for meter in range(20):
         spans = sorted((one.first, one.last) for one in drawn if meter in one.meters)
-        assert all(later - earlier >= 60 for (_, earlier), (later, _) in zip(spans, spans[1:], strict=False))
+        assert all(later - earlier >= 60 for (_, earlier), (later, _) in pairwise(spans))
 
 
 def test_drawn_faults_leave_room_for_the_scenario() -> None:

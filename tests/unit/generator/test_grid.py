@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from gridpulse_generator.assets import asset_records
 from gridpulse_generator.grid import Grid
 from gridpulse_schemas import Codec

@@ -2,6 +2,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from gridpulse_generator.main import main
 
 
@@ -45,7 +46,9 @@ def test_wrong_options_end_with_one_line_and_code_2(
     assert error.count("\n") == 1
 
 
-def test_a_wrong_map_names_the_columns(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_a_wrong_map_names_the_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text("when,volts_a\n2025-01-01,230\n")
     assert call(monkeypatch, "replay", str(path), "--map", "nothing=voltage") == 2

@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as papq
 import pytest
+from rich.console import Console
+
 from gridpulse_generator.errors import UsageError
 from gridpulse_generator.mapping import map_columns
 from gridpulse_generator.pacing import Pacer, Stop
@@ -17,7 +19,6 @@ from gridpulse_generator.recording import BAD_LINE, NO_ID, NO_TIMESTAMP, NO_VALU
 from gridpulse_generator.replaying import Replay, recorded_batches
 from gridpulse_generator.times import parse_time
 from gridpulse_schemas import ReadingBatch
-from rich.console import Console
 
 
 def csv(tmp_path: Path, text: str) -> Path:
@@ -133,7 +134,11 @@ def test_parquet_and_other_delimiters_give_the_same(tmp_path: Path) -> None:
 
 def many(tmp_path: Path) -> Path:
     """Three meters on two feeders, a reading a second each, out of order."""
-    lines = [f"{1_760_097_600 + second},m{meter},f{meter % 2},{200 + meter}.{second % 10}" for second in range(50) for meter in range(3)]
+    lines = [
+        f"{1_760_097_600 + second},m{meter},f{meter % 2},{200 + meter}.{second % 10}"
+        for second in range(50)
+        for meter in range(3)
+    ]
     lines = [lines[i] for i in np.random.default_rng(0).permutation(len(lines))]
     return csv(tmp_path, "timestamp,meter_id,feeder_id,voltage\n" + "\n".join(lines) + "\n")
 
@@ -208,7 +213,7 @@ def test_a_real_recording_is_mapped_and_batched() -> None:
     """Two years of one meter in Illinois, hourly kWh, from the package eemeter."""
     files = importlib.metadata.files("eemeter") or []
     path = next(Path(str(file.locate())) for file in files if file.name == "il-electricity-cdd-hdd-hourly.csv.gz")
-    lines = gzip.open(path, "rt").read().splitlines()[1:]
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()[1:]
     values = [float(line.split(",")[1]) for line in lines if line.split(",")[1]]
     recording = read_recording(path, ["value=active_power"], ["active_power=1000"])
     batches = list(recorded_batches(recording))

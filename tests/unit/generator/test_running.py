@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
+from rich.console import Console
+
 from gridpulse_generator.assets import asset_records
 from gridpulse_generator.course import Course, chart
 from gridpulse_generator.errors import UndeliveredError
@@ -20,7 +22,6 @@ from gridpulse_generator.sending import Sender
 from gridpulse_generator.simulation import Simulation
 from gridpulse_generator.truth import TruthFile
 from gridpulse_schemas import Codec, ReadingBatch
-from rich.console import Console
 
 NOW = 1_760_097_600_000
 HOUR = 3_600_000
@@ -65,6 +66,7 @@ class FakeKafka:
         return 0
 
     def flush(self, timeout: float) -> int:
+        assert timeout > 0
         return self.lost
 
 
@@ -171,8 +173,13 @@ def test_a_signal_ends_the_run_and_cuts_the_truth_to_what_was_sent(codec: Codec,
     plan = FaultPlan(grid, scenario=read_scenario(tmp_path / "s.toml", grid))
     truth = TruthFile(tmp_path / "truth.jsonl")
     rig = Rig(codec, grid, Course(NOW, 200.0, None, None, hold=False), plan, truth=truth)
-    rig.clock.pause = lambda seconds: rig.stop.request() if rig.sender.readings >= 1100 else None  # type: ignore[method-assign]
-    rig.run._pacer = Pacer(rig.clock.pause, rig.clock)
+
+    def signal_after_1100(seconds: float) -> None:
+        assert seconds > 0
+        if rig.sender.readings >= 1100:
+            rig.stop.request()
+
+    rig.run._pacer = Pacer(signal_after_1100, rig.clock)
     batches = rig.go()
     assert sum(batch.rows for batch in batches) == 1100
     lines = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]

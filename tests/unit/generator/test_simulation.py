@@ -3,6 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
+
 from gridpulse_generator.grid import COMMERCIAL, SOLAR, Grid
 from gridpulse_generator.plan import FaultPlan
 from gridpulse_generator.simulation import Simulation

@@ -24,8 +24,9 @@ def follow_assets(settings: KafkaSettings, codec: Codec, book: AssetBook) -> Non
     partitions = consumer.list_topics(ASSETS, timeout=30).topics[ASSETS].partitions
     places = [TopicPartition(ASSETS, number, OFFSET_BEGINNING) for number in partitions]
     consumer.assign(places)
-    ends = {place.partition: consumer.get_watermark_offsets(place, timeout=30)[1] for place in places}
-    pending = {number for number, end in ends.items() if end > 0}
+    marks = {place.partition: consumer.get_watermark_offsets(place, timeout=30) for place in places}
+    ends = {number: end for number, (_, end) in marks.items()}
+    pending = {number for number, (first, end) in marks.items() if end > first}
     while pending:
         take(consumer, codec, book, 0.5)
         done = {place.partition for place in consumer.position(places) if place.offset >= ends[place.partition]}

@@ -1,5 +1,6 @@
 """What is known of the meters: nominal values, by which limits in per unit and in percent become volts and amperes."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,10 @@ DEFAULT = Rating()
 """For meters that no Asset describes: 230 V (IEC 60038), 60 A."""
 
 
+def positive(value: float, otherwise: float) -> float:
+    return value if 0 < value < math.inf else otherwise
+
+
 class AssetBook:
     """Ratings by asset id. `version` rises with every change, so that what was derived can be kept until then."""
 
@@ -41,7 +46,12 @@ class AssetBook:
         self._ratings: dict[str, Rating] = {}
 
     def put(self, asset_id: str, rating: Rating) -> None:
-        """Learn, or correct, one asset."""
+        """Learn, or correct, one asset. A rating that is no positive number is unknown: nothing is divided by it."""
+        rating = Rating(
+            positive(rating.voltage, DEFAULT.voltage),
+            positive(rating.current, DEFAULT.current),
+            positive(rating.power, DEFAULT.power),
+        )
         if self._ratings.get(asset_id) != rating:
             self._ratings[asset_id] = rating
             self.version += 1

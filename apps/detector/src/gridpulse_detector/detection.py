@@ -82,6 +82,20 @@ class Panes:
         self._store.delete(b"p%d" % index)
 
 
+class _Scratch:
+    """A `Store` that forgets."""
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        del key
+        return None
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        pass
+
+    def delete(self, key: bytes) -> None:
+        pass
+
+
 class Detector:
     """Judges batches by `rules`. Holds no state of a feeder: only what can be derived from it again."""
 
@@ -98,6 +112,12 @@ class Detector:
         self._rollup_rows = np.array([place[name] for name in rules.rollups.signals], np.int32)
         self._meters: dict[str, Meters] = {}
         self._events = np.zeros(64 * len(rules.channels), EVENT)
+
+    def warm_up(self) -> None:
+        """Compile the kernel now, so that the first reading does not wait for it."""
+        one = ReadingBatch("", Roster.of([""]), 0, np.zeros(1, np.int32), {"voltage": np.full(1, np.nan, "<f4")})
+        self.judge(one, _Scratch())
+        self._meters.clear()
 
     def judge(self, batch: ReadingBatch, store: Store) -> Outcome:
         """Judge `batch`, whose feeder's keys are `store`."""

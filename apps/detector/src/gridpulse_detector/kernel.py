@@ -53,12 +53,12 @@ def judge(
     """
     channels = slots.shape[1]
     filled = 0
-    free = 0
-    for i in range(episodes.size):
-        free += 1 - episodes[i].used
+    free = unused(episodes)
     for row in range(start, timestamps.size):
         if not keep[row]:
             continue
+        if free < channels:
+            free = unused(episodes)  # what ended since the last count
         if free < channels or filled + channels > events.size:
             return row, filled
         at = timestamps[row]
@@ -105,9 +105,7 @@ def judge(
             if value != value:
                 continue
             base = window[i, meter]
-            mean, half = moving_average.band(
-                base.count, base.total, base.squares, limits[3], deadbands[i, meter], int(limits[4])
-            )
+            mean, half = moving_average.band(base.count, base.total, base.squares, limits[3], deadbands[i, meter], int(limits[4]))
             taught = value
             if half >= 0.0:
                 taught = min(max(value, mean - half), mean + half)  # an anomaly moves its own baseline no farther
@@ -127,10 +125,17 @@ def judge(
             if value == value:
                 add(feeder[pane % panes.shape[0], i], value)
         if filled != before or slot_used(slot):
-            free = 0
-            for i in range(episodes.size):
-                free += 1 - episodes[i].used
+            free = unused(episodes)
     return timestamps.size, filled
+
+
+@compiled
+def unused(episodes: npt.NDArray[Any]) -> int:
+    """Rows of `episodes` that watch nothing."""
+    free = 0
+    for i in range(episodes.size):
+        free += 1 - episodes[i].used
+    return free
 
 
 @compiled

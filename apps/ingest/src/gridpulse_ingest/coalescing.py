@@ -30,14 +30,20 @@ class Coalescer:
         """Clock of the reading that has waited longest, as given to `add`; None when nothing waits."""
 
     def add(self, reading: dict[str, Any], partition: int, offset: int, now: float) -> ReadingBatch | None:
-        """Take a decoded MeterReading; a batch when its feeder has as many as one should hold."""
+        """Take a decoded MeterReading; a batch when its feeder has as many as one should hold.
+
+        A batch spans at most MAX_SPAN_MS: a reading whose clock is farther off starts the next, so it spoils no other.
+        """
         key = (reading["feeder_id"], partition)
+        known = self._waiting.get(key)
+        far = known is not None and abs(reading["timestamp"] - known.readings[0]["timestamp"]) > MAX_SPAN_MS
+        apart = self.take(*key) if far else None
         waiting = self._waiting.setdefault(key, Waiting())
         waiting.readings.append(reading)
         waiting.offsets.append(offset)
         if self.oldest is None:
             self.oldest = now
-        return self.take(*key) if len(waiting.readings) >= MAX_ROWS else None
+        return apart or (self.take(*key) if len(waiting.readings) >= MAX_ROWS else None)
 
     def take(self, feeder: str, partition: int) -> ReadingBatch | None:
         """What waits of one feeder and partition, to go before whatever came after it."""
@@ -57,7 +63,7 @@ class Coalescer:
 
 
 def batch_of(readings: list[dict[str, Any]], partition: int, offsets: list[int]) -> ReadingBatch:
-    """Columns of decoded MeterReading records of one feeder."""
+    """Columns of decoded MeterReading records of one feeder, none farther than MAX_SPAN_MS from the first."""
     timestamps = np.array([reading["timestamp"] for reading in readings], np.int64)
     base = int(timestamps[0])
     columns = {}
@@ -69,7 +75,7 @@ def batch_of(readings: list[dict[str, Any]], partition: int, offsets: list[int])
         feeder_id=readings[0]["feeder_id"],
         roster=Roster.of(reading["meter_id"] for reading in readings),
         base_timestamp=base,
-        offset_ms=np.clip(timestamps - base, -MAX_SPAN_MS, MAX_SPAN_MS).astype(np.int32),
+        offset_ms=(timestamps - base).astype(np.int32),
         columns=columns,
         status=np.array([reading["status"] for reading in readings], np.int64).astype(np.int32),
         source="ingest",
@@ -83,7 +89,7 @@ def reading_of(batch: ReadingBatch, row: int) -> dict[str, Any]:
     record: dict[str, Any] = {
         "meter_id": batch.roster.ids[row],
         "feeder_id": batch.feeder_id,
-        "timestamp": batch.base_timestamp + int(batch.offset_ms[row]),
+        "timestamp": min(max(batch.base_timestamp + int(batch.offset_ms[row]), -(2**63)), 2**63 - 1),  # an Avro long
         "status": int(batch.status[row]) if batch.status.size else 0,
         "sent_at": batch.sent_at,
     }

@@ -11,7 +11,7 @@ from gridpulse_ingest import metrics
 from gridpulse_ingest.coalescing import Coalescer, reading_of
 from gridpulse_ingest.heartbeats import Heartbeats
 from gridpulse_ingest.settings import IngestSettings
-from gridpulse_ingest.validation import REASONS, KnownRosters, bad_feeder, explain, judge_rows
+from gridpulse_ingest.validation import REASONS, KnownRosters, explain, good_id, judge_heartbeat, judge_rows
 from gridpulse_runtime.dead_letters import DeadLetter, headers_of
 from gridpulse_schemas import Codec, DecodeError, Origin, ReadingBatch, Roster
 from gridpulse_schemas.batch import NO_INTS
@@ -52,6 +52,10 @@ class IngestSink(BaseSink):
             return
         if isinstance(readings, ReadingBatch):
             self._take_batch(readings, key, value, timestamp, topic, partition, offset)
+            return
+        if not good_id(readings["feeder_id"]):
+            detail = f"feeder_id {readings['feeder_id'][:64]!r} is not 1 to 64 printable characters"
+            self._bury(DeadLetter(key, value, "bad_feeder_id", detail, topic, partition, offset))
             return
         if not readings["sent_at"]:
             readings["sent_at"] = timestamp
@@ -103,9 +107,9 @@ class IngestSink(BaseSink):
         partition: int,
         offset: int,
     ) -> None:
-        if batch.rows > self._max_rows or bad_feeder(batch):
-            reason = "oversized" if batch.rows > self._max_rows else "bad_feeder_id"
-            detail = f"{batch.rows} rows of feeder {batch.feeder_id[:64]!r}"
+        reason = self._refusal(batch)
+        if reason:
+            detail = f"{batch.rows} rows of feeder {batch.feeder_id[:64]!r} at {batch.base_timestamp}"
             self._bury(DeadLetter(key, value, reason, detail, topic, partition, offset))
             return
         earlier = self._coalescer.take(batch.feeder_id, partition)
@@ -115,6 +119,14 @@ class IngestSink(BaseSink):
         if not batch.sent_at:
             batch.sent_at = timestamp
         self._forward(batch)
+
+    def _refusal(self, batch: ReadingBatch) -> str:
+        """Reason that makes a batch unusable as a whole, or nothing."""
+        if batch.rows > self._max_rows:
+            return "oversized"
+        if not good_id(batch.feeder_id):
+            return "bad_feeder_id"
+        return "" if batch.rows else REASONS[judge_heartbeat(batch, int(time.time() * 1000), self._max_ahead_ms)]
 
     def _forward(self, batch: ReadingBatch) -> None:
         """Validate `batch`, bury its bad rows, produce the rest."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gridpulse_schemas import COLUMNS, ReadingBatch, Roster
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["EARLIEST_MS", "GOOD", "REASONS", "bad_feeder", "explain", "judge_rows"]
+__all__ = ["EARLIEST_MS", "GOOD", "REASONS", "explain", "good_id", "judge_heartbeat", "judge_rows"]
 
 EARLIEST_MS: Final = 946_684_800_000
 """2000-01-01: before it there was no smart meter, so the clock is wrong."""
@@ -71,9 +71,11 @@ def good_id(text: str) -> bool:
     return 0 < len(text) <= MAX_ID and text.isprintable() and text == text.strip()
 
 
-def bad_feeder(batch: ReadingBatch) -> bool:
-    """Whether the feeder_id makes the whole batch unusable."""
-    return not good_id(batch.feeder_id)
+def judge_heartbeat(batch: ReadingBatch, now_ms: int, max_ahead_ms: int) -> int:
+    """Verdict of a batch without rows: its base_timestamp moves the feeder's clock as a reading's would."""
+    if batch.base_timestamp < EARLIEST_MS:
+        return BAD_TIMESTAMP
+    return FUTURE_TIMESTAMP if batch.base_timestamp > now_ms + max_ahead_ms else GOOD
 
 
 def judge_rows(batch: ReadingBatch, now_ms: int, max_ahead_ms: int, rosters: KnownRosters) -> tuple[npt.NDArray[np.int8], int]:

@@ -111,7 +111,7 @@ class Demo:
         command = [str(BIN / "gridpulse-generator")]
         if options.source is not None:
             return [*command, "replay", str(options.source.resolve())]
-        command += ["run", "--meters", str(options.meters), "--seed", str(options.seed)]
+        command += ["run", "--json", "--meters", str(options.meters), "--seed", str(options.seed)]
         command += ["--faults-per-hour", str(options.faults_per_hour), "--truth", str(self._folder / "truth.jsonl")]
         command += ["--rate", options.rate] if options.rate else []
         return command + (["--duration", str(options.duration)] if options.duration else [])

@@ -11,16 +11,21 @@ from typing import Any
 __all__ = ["Score", "compare", "read_truth"]
 
 SLACK_MS = 1000
+LEARNING_MS = 60_000
+"""Of event time, for the packaged rules: 30 readings in closed panes, the grace and the panes at either end."""
 ALSO = {"UNDERVOLTAGE": {"SAG"}, "OVERVOLTAGE": {"SWELL"}, "SAG": {"UNDERVOLTAGE"}, "SWELL": {"OVERVOLTAGE"}}
 """A sag that lasts becomes an undervoltage: both belong to one fault."""
 
 
 @dataclass(slots=True)
 class Score:
-    """Of one kind: faults injected (one a meter), how many were found, and anomalies that no fault explains."""
+    """Of one kind: faults injected (one a meter), how many were found, how many were over before the detector had learned what is
+    normal, and anomalies that no fault explains.
+    """
 
     injected: int = 0
     detected: int = 0
+    learning: int = 0
     unexplained: int = 0
 
 
@@ -29,8 +34,12 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
     return [json.loads(text) for text in path.read_text("utf-8").splitlines()] if path.exists() else []
 
 
-def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]]) -> dict[str, Score]:
-    """Score by kind. An anomaly belongs to a fault of its meter if it began within it and its kind fits."""
+def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], first_ms: float = 0) -> dict[str, Score]:
+    """Score by kind. An anomaly belongs to a fault of its meter if it began within it and its kind fits.
+
+    `first_ms` is the time of the first reading, epoch ms: a deviation from normal that began before normal was known was not
+    missed.
+    """
     faults: dict[str, list[tuple[dict[str, Any], set[str]]]] = defaultdict(list)
     scores: dict[str, Score] = defaultdict(Score)
     for fault in truth:
@@ -47,7 +56,10 @@ def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]]) -
             scores[data["kind"]].unexplained += 1
     for entries in faults.values():
         for fault, kinds in entries:
-            scores[fault["kind"]].detected += fault["kind"] in kinds
+            found = fault["kind"] in kinds
+            scores[fault["kind"]].detected += found
+            unknown = fault["kind"] == "DEVIATION" and fault["start"] < first_ms + LEARNING_MS
+            scores[fault["kind"]].learning += unknown and not found
     return dict(sorted(scores.items()))
 
 

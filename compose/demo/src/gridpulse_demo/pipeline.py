@@ -134,7 +134,8 @@ class Watch:
             if app.process.alive:
                 app.process.signal(signal.SIGTERM)
         for app in self.apps.values():
-            app.process.stop(30.0)
+            if not app.process.wait(30.0):
+                app.process.kill()
 
     def describe(self) -> list[dict[str, Any]]:
         """One row an app for the board."""

@@ -1,0 +1,1 @@
+"""Delivers anomalies to webhooks."""

@@ -1,0 +1,15 @@
+"""The two ways a delivery can fail, each named by what is to be done."""
+
+__all__ = ["RefusedError", "UnavailableError"]
+
+
+class RefusedError(Exception):
+    """The receiver will never take this notification: dead-letter it."""
+
+
+class UnavailableError(Exception):
+    """The receiver takes nothing now: wait, `retry_after` seconds where it said so."""
+
+    def __init__(self, detail: str, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

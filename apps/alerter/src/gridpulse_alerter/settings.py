@@ -1,0 +1,19 @@
+"""Settings of the alerter."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from gridpulse_runtime.settings import AppSettings
+
+__all__ = ["AlerterSettings"]
+
+
+class AlerterSettings(AppSettings):
+    """GRIDPULSE_* variables that the alerter reads."""
+
+    commit_interval: float = Field(1.0, gt=0, le=60, description="seconds between checkpoints; alerts do not wait for them")
+    webhook_url: str = Field("", description="URLs that get every anomaly, comma separated")
+    webhook_secret: SecretStr | None = Field(None, description="whsec_… that signs what WEBHOOK_URL gets")
+    webhook_timeout: float = Field(5.0, gt=0, le=10, description="seconds a receiver may take to answer")
+    alerts: Path | None = Field(None, description="alerts.toml with more receivers")

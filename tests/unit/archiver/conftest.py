@@ -1,0 +1,86 @@
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gridpulse_schemas import Origin, ReadingBatch, Roster
+
+NOON = 1_700_049_600_000  # 2023-11-15 12:00 UTC
+
+
+@pytest.fixture
+def batch() -> Callable[..., ReadingBatch]:
+    """Batch of `rows` readings a second apart, `start` ms after noon; origin offsets as given."""
+
+    def make(
+        rows: int = 3,
+        start: int = 0,
+        *,
+        feeder: str = "feeder-1",
+        origin: Origin | None = None,
+        voltage: list[float] | None = None,
+        status: list[int] | None = None,
+    ) -> ReadingBatch:
+        return ReadingBatch(
+            feeder_id=feeder,
+            roster=Roster.of(f"meter-{number}" for number in range(rows)),
+            base_timestamp=NOON + start,
+            offset_ms=(np.arange(rows) * 1000).astype(np.int32),
+            columns={"voltage": np.array(voltage, np.float32)} if voltage else {},
+            status=np.array(status or [], np.int32),
+            source="test",
+            origin=origin,
+        )
+
+    return make
+
+
+@pytest.fixture
+def event() -> Callable[..., dict[str, Any]]:
+    def make(**changes: Any) -> dict[str, Any]:
+        return {
+            "anomaly_id": "0" * 32,
+            "revision": 1,
+            "kind": "SAG",
+            "severity": "WARNING",
+            "state": "OPENED",
+            "asset_id": "meter-1",
+            "asset_type": "METER",
+            "feeder_id": "feeder-1",
+            "started_at": NOON,
+            "ended_at": None,
+            "detected_at": NOON + 1000,
+            "observed": 190.5,
+            "expected": None,
+            "lower": 207.0,
+            "upper": 253.0,
+            "unit": "V",
+            "score": 0.75,
+            "rule": "voltage.sag",
+            "rule_version": "abc",
+            "reading_count": 3,
+            "peak": 188.0,
+            "reading_timestamp": NOON + 1000,
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            **changes,
+        }
+
+    return make
+
+
+@pytest.fixture
+def rollup() -> Callable[..., dict[str, Any]]:
+    def make(**changes: Any) -> dict[str, Any]:
+        signal = {"signal": "voltage", "unit": "V", "count": 60, "mean": 230.0, "stddev": 1.5, "min": 226.0, "max": 234.0}
+        return {
+            "feeder_id": "feeder-1",
+            "window": "1m",
+            "window_start": NOON,
+            "window_end": NOON + 60_000,
+            "signals": [signal, {**signal, "signal": "current", "unit": "A"}],
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            **changes,
+        }
+
+    return make

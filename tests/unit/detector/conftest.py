@@ -1,0 +1,143 @@
+"""One feeder under the detector, its state in a dict: rows of plain values in, events in plain words out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Detector, Outcome
+from gridpulse_detector.layout import FeederState
+from gridpulse_detector.ruleset import Rules
+from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
+
+T0 = 1_700_000_000_000  # a multiple of the panes of every test
+CHANGES = ("", "OPENED", "UPDATED", "CLOSED")
+
+
+class Event(NamedTuple):
+    """One event; times in seconds after T0."""
+
+    meter: str
+    rule: str
+    change: str
+    revision: int
+    severity: int
+    started: float
+    ended: float
+    at: float
+    count: int
+    peak: float
+    observed: float
+    limits: str
+
+
+class Store(dict[bytes, bytes]):
+    """The feeder's keys."""
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        return self.get(key)
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        self[key] = bytes(value)
+
+    def delete(self, key: bytes) -> None:
+        del self[key]
+
+
+def make_batch(rows: Iterable[dict[str, Any]], origin: Origin | None = None) -> ReadingBatch:
+    """Batch of rows like {"meter": "M1", "s": 1.5, "voltage": 230}; `s` is seconds after T0."""
+    rows = list(rows)
+    columns = {
+        column.name: np.array([row.get(column.name, np.nan) for row in rows], column.dtype)
+        for column in COLUMNS
+        if any(column.name in row for row in rows)
+    }
+    return ReadingBatch(
+        "F1",
+        Roster.of(row.get("meter", "M1") for row in rows),
+        T0,
+        np.array([round(row["s"] * 1000) for row in rows], np.int32),
+        columns,
+        np.array([row.get("status", 0) for row in rows], np.int32),
+        origin=origin,
+    )
+
+
+class Feeder:
+    """A detector, the state of one feeder, and all it has led to."""
+
+    def __init__(self, rules: Rules | None = None, assets: AssetBook | None = None, store: Store | None = None) -> None:
+        self.rules = rules or Rules()
+        self.detector = Detector(self.rules, assets or AssetBook())
+        self.store = Store() if store is None else store
+        self.events: list[Event] = []
+        self.panes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
+        self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0}
+
+    def send(self, *rows: dict[str, Any], origin: Origin | None = None) -> list[Event]:
+        """Judge one batch; its events."""
+        return self.take(self.detector.judge(make_batch(rows, origin), self.store))
+
+    def beat(self, second: float) -> list[Event]:
+        """Judge a heartbeat."""
+        batch = ReadingBatch("F1", Roster.of(()), T0 + round(second * 1000), np.empty(0, np.int32))
+        return self.take(self.detector.judge(batch, self.store))
+
+    def take(self, outcome: Outcome) -> list[Event]:
+        events = [self.event(event, meter) for event, meter in outcome.events]
+        self.events += events
+        self.panes += [((pane.start_ms - T0) / 1000, pane.sums) for pane in outcome.panes]
+        for name in self.totals:
+            self.totals[name] += getattr(outcome, name)
+        return events
+
+    def event(self, event: Any, meter: str) -> Event:
+        return Event(
+            meter,
+            self.rules.channels[event["channel"]][0],
+            CHANGES[event["change"]],
+            int(event["revision"]),
+            int(event["severity"]),
+            *((int(event[name]) - T0) / 1000 for name in ("started_at", "ended_at", "at")),
+            int(event["count"]),
+            float(event["peak"]),
+            float(event["observed"]),
+            f"{event['lower']:g} {event['expected']:g} {event['upper']:g}",
+        )
+
+    @property
+    def state(self) -> FeederState:
+        detector = self.detector
+        return FeederState.unpack(self.store[STATE_KEY], detector._shape, detector._layout)
+
+    @property
+    def meters(self) -> list[str]:
+        return self.store[ROSTER_KEY].decode().split("\n")
+
+
+@pytest.fixture(scope="session")
+def feeder() -> Callable[..., Feeder]:
+    """Makes a feeder; a factory, so that a property test can make one an example."""
+    return Feeder
+
+
+@pytest.fixture(scope="session")
+def batch() -> Callable[..., ReadingBatch]:
+    return make_batch
+
+
+@pytest.fixture(scope="session")
+def quick() -> Rules:
+    """Rules with short times, so that little data goes through every branch."""
+    return Rules.model_validate(
+        {
+            "windows": {"window_s": 30, "hop_s": 10, "grace_s": 10},
+            "moving_average": {"min_readings": 3, "for_s": 1, "clear_for_s": 2, "deadband_percent": {"voltage": 4, "current": 10}},
+            "voltage_limits": {"sustained_s": 5, "clear_for_s": 2},
+            "equipment_failure": {"clear_for_s": 3},
+        }
+    )

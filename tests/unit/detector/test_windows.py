@@ -1,0 +1,138 @@
+"""The sliding window and the rollups, against sums made anew from the readings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gridpulse_detector.layout import NEVER, SUMS
+from gridpulse_detector.rollups import merge, pane_value, rollup_record, statistics
+from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.windows import ClosedPane, last_closable
+
+Make = Callable[..., Any]
+T0 = 1_700_000_000_000
+
+# A deadband that nothing leaves, so that every value teaches the window as it is.
+RULES = {"windows": {"window_s": 40, "hop_s": 5, "grace_s": 7}, "moving_average": {"deadband_percent": {"current": 1000}}}
+Reading = tuple[int, float, float]
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Reading]:
+    """(meter, second, value), in order, with gaps up to longer than the window."""
+    second, readings = 0.0, []
+    for _ in range(draw(st.integers(1, 60))):
+        second += draw(st.sampled_from([0.5, 0.5, 1, 3, 6, 20, 47, 130]))
+        readings.append((draw(st.integers(0, 2)), second, draw(st.floats(0, 590, width=32))))
+    return readings
+
+
+def brute(readings: list[Reading], meter: int, closed: int, panes: int) -> tuple[int, float, float]:
+    values = [
+        value
+        for owner, second, value in readings
+        if owner == meter and closed - panes < (T0 + round(second * 1000)) // 5000 <= closed
+    ]
+    return len(values), math.fsum(values), math.fsum(value * value for value in values)
+
+
+@settings(max_examples=60)
+@given(streams())
+def test_the_window_is_the_sum_of_its_panes(feeder: Make, readings: list[Reading]) -> None:
+    one = feeder(Rules.model_validate(RULES))
+    for number, (meter, second, value) in enumerate(readings):
+        one.send({"meter": f"M{meter}", "s": second, "current": value})
+        state = one.state
+        if state.closed == NEVER:
+            continue
+        for place, name in enumerate(one.meters):
+            count, total, squares = state.window[0, place].item()
+            expected = brute(readings[: number + 1], int(name[1:]), state.closed, 8)
+            assert count == expected[0]
+            assert total == pytest.approx(expected[1], rel=1e-6, abs=1e-6)
+            assert squares == pytest.approx(expected[2], rel=1e-6, abs=1e-4)
+    one.beat(readings[-1][1] + 1000)
+    assert one.state.window.tobytes() == bytes(one.state.window.size * SUMS.itemsize)
+    assert one.state.panes.tobytes() == bytes(one.state.panes.size * SUMS.itemsize)
+    assert one.state.stored.size == 0
+    assert set(one.store) == {b"f", b"r"}
+
+
+@settings(max_examples=40)
+@given(streams())
+def test_closed_panes_hold_every_reading_once(feeder: Make, readings: list[Reading]) -> None:
+    one = feeder(Rules.model_validate(RULES))
+    for meter, second, value in readings:
+        one.send({"meter": f"M{meter}", "s": second, "current": value})
+    one.beat(readings[-1][1] + 100)
+    starts = [start for start, _ in one.panes]
+    assert starts == sorted(set(starts))
+    for start, sums in one.panes:
+        values = [value for _, second, value in readings if start <= second < start + 5]
+        count, total, squares, low, high = sums["current"]
+        assert (count, low, high) == (len(values), min(values), max(values))
+        assert total == pytest.approx(math.fsum(values))
+        assert squares == pytest.approx(math.fsum(value * value for value in values))
+    assert sum(sums["current"][0] for _, sums in one.panes) == len(readings)
+
+
+signals = st.dictionaries(
+    st.sampled_from(["voltage", "current", "frequency"]), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6), max_size=3
+)
+
+
+def sums_of(values: list[float]) -> tuple[int, float, float, float, float]:
+    return len(values), sum(values), sum(value * value for value in values), min(values), max(values)
+
+
+@given(st.lists(signals, min_size=1, max_size=6))
+def test_merged_panes_are_one_pane(panes: list[dict[str, list[float]]]) -> None:
+    merged: Any = None
+    for number, pane in enumerate(panes):
+        closed = ClosedPane(1000 * number, {name: sums_of(values) for name, values in pane.items()})
+        value = pane_value("F1", closed, {"offset": number})
+        merged = value if merged is None else merge(merged, value)
+    assert (merged["feeder_id"], merged["start"], merged["evidence"]) == ("F1", 0, {"offset": len(panes) - 1})
+    assert set(merged["signals"]) == set().union(*panes)
+    for name, (count, total, squares, low, high) in merged["signals"].items():
+        values = [value for pane in panes for value in pane.get(name, ())]
+        assert (count, low, high) == (len(values), min(values), max(values))
+        assert total == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
+        assert squares == pytest.approx(sum(value * value for value in values))
+
+
+def test_merging_changes_neither_side() -> None:
+    left = pane_value("F1", ClosedPane(0, {"voltage": (1, 2.0, 4.0, 2.0, 2.0)}), {})
+    right = pane_value("F1", ClosedPane(10, {"voltage": (1, 3.0, 9.0, 3.0, 3.0)}), {})
+    texts = repr(left), repr(right)
+    assert merge(left, right)["signals"] == {"voltage": [2, 5.0, 13.0, 2.0, 3.0]}
+    assert (repr(left), repr(right)) == texts
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=30))
+def test_statistics_are_those_of_the_values(values: list[float]) -> None:
+    found = statistics("voltage", *sums_of(values))
+    assert found["mean"] == pytest.approx(np.mean(values))
+    assert found["stddev"] == pytest.approx(np.std(values), abs=1e-3)
+    assert (found["unit"], found["min"], found["max"]) == ("V", min(values), max(values))
+
+
+def test_a_rollup_names_its_window() -> None:
+    value = pane_value("F1", ClosedPane(60_000, {"thd": (2, 4.0, 8.0, 2.0, 2.0)}), {"topic": "t", "partition": 0, "offset": 1})
+    record = rollup_record(value, "1m", 60_000, 120_000)
+    assert (record["window"], record["window_start"], record["window_end"]) == ("1m", 60_000, 120_000)
+    assert record["signals"] == [
+        {"signal": "thd", "unit": "%", "count": 2, "mean": 2.0, "stddev": 0.0, "min": 2.0, "max": 2.0}
+    ]
+
+
+@pytest.mark.parametrize(("clock", "newest"), [(19_999, -1), (20_000, 0), (29_999, 0), (30_000, 1)])
+def test_a_pane_closes_when_its_grace_is_over(clock: int, newest: int) -> None:
+    assert last_closable(clock, 10_000, 10_000) == newest

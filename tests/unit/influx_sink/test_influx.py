@@ -1,0 +1,129 @@
+"""The client against a small HTTP server that answers what InfluxDB answers."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from gridpulse_influx_sink.influx import Influx
+from gridpulse_influx_sink.outcomes import RefusedError, UnavailableError
+from gridpulse_influx_sink.settings import InfluxSinkSettings
+
+TOKEN = "secret-token"  # noqa: S105
+
+
+class Server:
+    """Answers writes with `answer` (status, headers, JSON); has the bucket or not."""
+
+    def __init__(self) -> None:
+        self.answer: tuple[int, dict[str, str], Any] = (204, {}, None)
+        self.has_bucket = True
+        self.bodies: list[bytes] = []
+        self.paths: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.paths.append(self.path)
+                found = [{"id": "1", "name": "gridpulse", "retentionRules": []}] if outer.has_bucket else []
+                if "/orgs" in self.path:
+                    self.reply(200, {}, {"orgs": [{"id": "0123456789abcdef", "name": "gridpulse"}]})
+                else:
+                    self.reply(200, {}, {"buckets": found})
+
+            def do_POST(self) -> None:
+                outer.paths.append(self.path)
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path.startswith("/api/v2/buckets"):
+                    outer.has_bucket = True
+                    self.reply(201, {}, {"id": "1", "name": "gridpulse", "retentionRules": []})
+                elif not outer.has_bucket:
+                    self.reply(404, {}, {"code": "not found", "message": 'bucket "gridpulse" not found'})
+                else:
+                    outer.bodies.append(body)
+                    self.reply(*outer.answer)
+
+            def reply(self, status: int, headers: dict[str, str], content: Any) -> None:
+                body = b"" if content is None else json.dumps(content).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+def client(url: str) -> Influx:
+    return Influx(InfluxSinkSettings(influx_url=url, influx_token=TOKEN, influx_timeout=2))
+
+
+def test_lines_go_out_as_they_are(server: Server) -> None:
+    client(server.url).write("m,a=\\,\\ é f=1i 5\nm f=2i 6")
+    assert server.bodies == ["m,a=\\,\\ é f=1i 5\nm f=2i 6".encode()]
+    assert "precision=ms" in server.paths[0]
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_refusals(server: Server, status: int) -> None:
+    server.answer = (status, {}, {"message": "unable to parse"})
+    with pytest.raises(RefusedError, match="unable to parse"):
+        client(server.url).write("m f=1i 5")
+
+
+@pytest.mark.parametrize(("status", "headers", "asked"), [(503, {}, None), (429, {"Retry-After": "12"}, 12.0), (401, {}, None)])
+def test_outages(server: Server, status: int, headers: dict[str, str], asked: float | None) -> None:
+    server.answer = (status, headers, {"message": "no"})
+    with pytest.raises(UnavailableError) as raised:
+        client(server.url).write("m f=1i 5")
+    assert raised.value.retry_after == asked
+    assert TOKEN not in str(raised.value)
+
+
+def test_nobody_there(server: Server) -> None:
+    server.close()
+    influx = client(server.url)
+    with pytest.raises(UnavailableError, match="GRIDPULSE_INFLUX_URL"):
+        influx.write("m f=1i 5")
+    assert "does not answer" in (influx.check() or "")
+
+
+def test_a_missing_bucket_is_made(server: Server) -> None:
+    server.has_bucket = False
+    influx = client(server.url)
+    with pytest.raises(UnavailableError):
+        influx.write("m f=1i 5")
+    influx.write("m f=1i 5")
+    assert server.bodies == [b"m f=1i 5"]
+
+
+def test_readiness_is_asked_seldom(server: Server) -> None:
+    influx = client(server.url)
+    assert [influx.check() for _ in range(20)] == [None] * 20
+    assert len(server.paths) == 1
+
+
+def test_a_missing_token_ends_the_program_with_a_clear_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        Influx(InfluxSinkSettings(influx_token=None))
+    assert raised.value.code == 2
+    assert "GRIDPULSE_INFLUX_TOKEN" in capsys.readouterr().err
