@@ -129,8 +129,8 @@ def test_every_reading_and_every_fault_arrives_once(
     rows = duckdb.sql(
         f"select count(*), count(distinct (meter_id, timestamp)) from read_parquet('{readings}/**/*.parquet') "
         f"where meter_id is not null and source = 'generator'"
-    ).fetchone()
-    assert rows == (sent, sent)
+    ).fetchall()
+    assert rows == [(sent, sent)]
     archived = parquet(stack, "anomalies", tmp_path / "archive")
     stored = duckdb.sql(
         f"select anomaly_id, revision, count(*) from read_parquet('{archived}/**/*.parquet') group by all"

@@ -136,7 +136,12 @@ def quick() -> Rules:
     return Rules.model_validate(
         {
             "windows": {"window_s": 30, "hop_s": 10, "grace_s": 10},
-            "moving_average": {"min_readings": 3, "for_s": 1, "clear_for_s": 2, "deadband_percent": {"voltage": 4, "current": 10}},
+            "moving_average": {
+                "min_readings": 3,
+                "for_s": 1,
+                "clear_for_s": 2,
+                "deadband_percent": {"voltage": 4, "current": 10},
+            },
             "voltage_limits": {"sustained_s": 5, "clear_for_s": 2},
             "equipment_failure": {"clear_for_s": 3},
         }

@@ -61,7 +61,7 @@ def test_revisions_of_one_id_count_from_opened_to_closed(feeder: Make, batch: Ma
         episodes.setdefault(record["anomaly_id"], []).append(record)
     for records in episodes.values():
         assert [record["revision"] for record in records] == list(range(1, len(records) + 1))
-        assert [record["state"] for record in records][0] == "OPENED"
+        assert records[0]["state"] == "OPENED"
         assert all((record["ended_at"] is not None) == (record["state"] == "CLOSED") for record in records)
         assert len({(record["asset_id"], record["rule"], record["started_at"]) for record in records}) == 1
         assert all(0 <= record["score"] <= 1 for record in records)

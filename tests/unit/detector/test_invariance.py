@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -38,7 +39,7 @@ def streams(draw: st.DrawFn) -> Rows:
 def cut(rows: Rows, points: list[int]) -> list[tuple[int, Rows]]:
     """Parts of `rows` with the place of their first."""
     edges = sorted({0, len(rows), *(point % len(rows) for point in points)})
-    return [(start, rows[start:stop]) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [(start, rows[start:stop]) for start, stop in itertools.pairwise(edges)]
 
 
 def feed(one: Any, parts: list[tuple[int, Rows]]) -> None:

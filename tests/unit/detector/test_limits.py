@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from gridpulse_detector.assets import AssetBook, Rating
+from gridpulse_detector.ruleset import Rules
 
 Make = Callable[..., Any]
+LIMITS_ONLY = Rules.model_validate({"moving_average": {"min_readings": 1_000_000}})
 
 
 def told(events: list[Any]) -> list[tuple[Any, ...]]:
@@ -39,7 +41,7 @@ def test_a_finding_while_clearing_keeps_the_episode(feeder: Make) -> None:
 
 
 def test_a_sag_of_sixty_seconds_is_handed_over_to_undervoltage(feeder: Make) -> None:
-    one = feeder()
+    one = feeder(LIMITS_ONLY)
     for second in range(70):
         one.send({"s": second, "voltage": 200})
     for second in range(70, 80):
@@ -56,7 +58,7 @@ def test_a_sag_of_sixty_seconds_is_handed_over_to_undervoltage(feeder: Make) -> 
 
 
 def test_a_swell_of_sixty_seconds_is_handed_over_to_overvoltage(feeder: Make) -> None:
-    one = feeder()
+    one = feeder(LIMITS_ONLY)
     for second in range(61):
         one.send({"s": second, "voltage": 260 if second != 30 else 280})
     one.send({"s": 65, "voltage": 230})
@@ -72,14 +74,14 @@ def test_a_swell_of_sixty_seconds_is_handed_over_to_overvoltage(feeder: Make) ->
 
 
 def test_a_normal_reading_restarts_the_sixty_seconds(feeder: Make) -> None:
-    one = feeder()
+    one = feeder(LIMITS_ONLY)
     for second in range(100):
         one.send({"s": second, "voltage": 230 if second == 50 else 200})
     assert {event.rule for event in one.events} == {"sag"}
 
 
 def test_an_interruption_is_not_a_sag(feeder: Make) -> None:
-    one = feeder()
+    one = feeder(LIMITS_ONLY)
     for second in range(70):
         one.send({"s": second, "voltage": 0})
     one.send({"s": 74, "voltage": 230})

@@ -49,7 +49,7 @@ def test_less_than_the_deadband_is_normal(feeder: Make) -> None:
 
 def test_a_deviation_shorter_than_for_is_none(feeder: Make) -> None:
     one = with_baseline(feeder, current=10)
-    for second in range(PANE_CLOSED, 40):
+    for second in range(PANE_CLOSED, 39):
         one.send({"s": second, "current": 10 if second % 3 == 0 else 100})
     assert one.events == []
     assert one.state.episodes["used"].sum() == 1

@@ -28,7 +28,7 @@ def test_the_packaged_rules_are_the_defaults() -> None:
         ("[windows]\nwindow_s = 300\nhop_s = 7", ["windows", "multiple of hop_s", "300", "7"]),
         ("[windows]\nwindow_s = 20000\nhop_s = 1", ["windows", "at most 10,000 panes"]),
         ('[rollups]\nsignals = ["volts"]', ["rollups.signals", "volts: no such signal", "voltage"]),
-        ("[windows", ["line 1"]),
+        ("[windows", ["table declaration"]),
     ],
 )
 def test_an_error_names_file_key_value_and_range(tmp_path: Path, text: str, parts: list[str]) -> None:

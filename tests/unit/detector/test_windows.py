@@ -128,9 +128,7 @@ def test_a_rollup_names_its_window() -> None:
     value = pane_value("F1", ClosedPane(60_000, {"thd": (2, 4.0, 8.0, 2.0, 2.0)}), {"topic": "t", "partition": 0, "offset": 1})
     record = rollup_record(value, "1m", 60_000, 120_000)
     assert (record["window"], record["window_start"], record["window_end"]) == ("1m", 60_000, 120_000)
-    assert record["signals"] == [
-        {"signal": "thd", "unit": "%", "count": 2, "mean": 2.0, "stddev": 0.0, "min": 2.0, "max": 2.0}
-    ]
+    assert record["signals"] == [{"signal": "thd", "unit": "%", "count": 2, "mean": 2.0, "stddev": 0.0, "min": 2.0, "max": 2.0}]
 
 
 @pytest.mark.parametrize(("clock", "newest"), [(19_999, -1), (20_000, 0), (29_999, 0), (30_000, 1)])

@@ -101,6 +101,12 @@ def test_drawn_faults_keep_the_rate_the_warmup_the_bands_and_the_end() -> None:
     assert all(one.meters.size > 1 for one in whole)
 
 
+def test_a_short_run_has_faults_too() -> None:
+    drawn = draw(Grid(1000), 15, per_hour=3600, warmup=3)
+    assert drawn
+    assert max(one.last for one in drawn) < 14
+
+
 def test_faults_of_one_meter_are_a_minute_apart() -> None:
     drawn = draw(Grid(20), 7200, per_hour=2000)
     assert len(drawn) > 100

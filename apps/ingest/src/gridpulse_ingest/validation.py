@@ -1,6 +1,6 @@
 """Which readings of a batch can be trusted to mean something. Pure: the clock comes in as a number."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gridpulse_schemas import COLUMNS, ReadingBatch, Roster
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["EARLIEST_MS", "GOOD", "REASONS", "explain", "good_id", "judge_heartbeat", "judge_rows"]
+__all__ = ["EARLIEST_MS", "GOOD", "REASONS", "explain", "good_id", "judge_heartbeat", "judge_rows", "warm_up"]
 
 EARLIEST_MS: Final = 946_684_800_000
 """2000-01-01: before it there was no smart meter, so the clock is wrong."""
@@ -16,6 +16,9 @@ EARLIEST_MS: Final = 946_684_800_000
 GOOD, BAD_METER_ID, BAD_TIMESTAMP, FUTURE_TIMESTAMP, NOT_FINITE, OUT_OF_RANGE = range(6)
 REASONS: Final = ("", "bad_meter_id", "bad_timestamp", "future_timestamp", "not_finite", "out_of_range")
 """Reason of each verdict, as dead letters and metrics name it."""
+
+FAR_MS: Final = 2**40
+"""More than any offset_ms: a base at the end of what a long holds must not overflow."""
 
 MAX_ID = 64
 LIMITS = {column.name: (column.lowest, column.highest) for column in COLUMNS}
@@ -71,6 +74,17 @@ def good_id(text: str) -> bool:
     return 0 < len(text) <= MAX_ID and text.isprintable() and text == text.strip()
 
 
+def warm_up() -> None:
+    """Compile the checks now, so that the first reading does not wait for them."""
+    verdicts = np.zeros(1, np.int8)
+    check_times(np.zeros(1, np.int32), 0, 0, verdicts)
+    for dtype in (np.float32, np.float64):
+        for writable in (True, False):  # arrays of our own, and views of a message
+            values: npt.NDArray[Any] = np.zeros(1, dtype)
+            values.flags.writeable = writable
+            check_values(values, 0.0, 0.0, verdicts)
+
+
 def judge_heartbeat(batch: ReadingBatch, now_ms: int, max_ahead_ms: int) -> int:
     """Verdict of a batch without rows: its base_timestamp moves the feeder's clock as a reading's would."""
     if batch.base_timestamp < EARLIEST_MS:
@@ -82,7 +96,8 @@ def judge_rows(batch: ReadingBatch, now_ms: int, max_ahead_ms: int, rosters: Kno
     """Verdict of every row, int8 (rows,), an index into REASONS; and how many are not GOOD."""
     verdicts = np.zeros(batch.rows, np.int8)
     base = batch.base_timestamp
-    bad = check_times(batch.offset_ms, EARLIEST_MS - base, now_ms + max_ahead_ms - base, verdicts)
+    earliest, latest = (min(max(end - base, -FAR_MS), FAR_MS) for end in (EARLIEST_MS, now_ms + max_ahead_ms))
+    bad = check_times(batch.offset_ms, earliest, latest, verdicts)
     for name, values in batch.columns.items():
         lowest, highest = LIMITS[name]
         bad += check_values(values, lowest, highest, verdicts)

@@ -19,9 +19,7 @@ ALSO = {"UNDERVOLTAGE": {"SAG"}, "OVERVOLTAGE": {"SWELL"}, "SAG": {"UNDERVOLTAGE
 
 @dataclass(slots=True)
 class Score:
-    """Of one kind: faults injected (one a meter), how many were found, how many were over before the detector had learned what is
-    normal, and anomalies that no fault explains.
-    """
+    """Of one kind: faults injected (one a meter), those found, those begun before normal was known, anomalies without a fault."""
 
     injected: int = 0
     detected: int = 0

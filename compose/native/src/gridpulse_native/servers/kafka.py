@@ -116,8 +116,7 @@ class Kafka(Product):
         tool = (
             "kafka.tools.StorageTool",
             "format",
-            "--cluster-id",
-            cluster,
+            f"--cluster-id={cluster}",  # one argument: an id may begin with a dash
             "--config",
             str(self._properties),
         )

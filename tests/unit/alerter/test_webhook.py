@@ -1,0 +1,99 @@
+"""One receiver over real HTTP; signatures are checked by the standard's own library."""
+
+import base64
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks import Webhook
+
+from gridpulse_alerter.notification import Notification, notification
+from gridpulse_alerter.outcomes import RefusedError, UnavailableError
+from gridpulse_alerter.receivers import Receiver
+from gridpulse_alerter.webhook import TRIES, Endpoint, retry_after
+
+KEY = b"0123456789abcdef01234567"
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def note(event: Make) -> Notification:
+    return notification(event(feeder_id="Zürich"), "grid.anomalies", 0, 1, 2)
+
+
+def endpoint(url: str, secret: bytes | None = KEY) -> Endpoint:
+    return Endpoint(Receiver("oncall", url, secret), timeout=2.0)
+
+
+def test_a_delivery_verifies(server: Any, note: Notification) -> None:
+    endpoint(server.url).deliver(note)
+    ((headers, body),) = server.requests
+    payload = Webhook("whsec_" + base64.b64encode(KEY).decode()).verify(body, headers)
+    assert payload["data"]["feeder_id"] == "Zürich"
+    assert headers["webhook-id"] == note.id
+    assert headers["content-type"] == "application/json"
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 5
+
+
+def test_unsigned_without_secret(server: Any, note: Notification) -> None:
+    endpoint(server.url, None).deliver(note)
+    assert "webhook-signature" not in server.requests[0][0]
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 408, 400, 404])
+def test_a_passing_failure_is_tried_again_under_the_same_id(server: Any, note: Notification, status: int) -> None:
+    server.answers = [(status, {}), (status, {})]
+    endpoint(server.url).deliver(note)
+    assert server.ids == [note.id] * 3
+
+
+def test_refused_after_three_tries(server: Any, note: Notification) -> None:
+    server.always = (422, {})
+    with pytest.raises(RefusedError, match=r"oncall .* answered 422"):
+        endpoint(server.url).deliver(note)
+    assert len(server.requests) == TRIES
+
+
+def test_redirects_are_not_followed(server: Any, other_server: Any, note: Notification) -> None:
+    server.always = (302, {"Location": other_server.url})
+    with pytest.raises(RefusedError, match="302"):
+        endpoint(server.url).deliver(note)
+    assert other_server.requests == []
+
+
+def test_a_short_retry_after_is_waited_for(server: Any, note: Notification) -> None:
+    server.answers = [(503, {"Retry-After": "1"})]
+    started = time.monotonic()
+    endpoint(server.url).deliver(note)
+    assert time.monotonic() - started >= 1
+
+
+def test_a_long_one_is_handed_on(server: Any, note: Notification) -> None:
+    server.always = (429, {"Retry-After": "60"})
+    with pytest.raises(UnavailableError) as raised:
+        endpoint(server.url).deliver(note)
+    assert raised.value.retry_after == 60
+    assert len(server.requests) == 1
+
+
+def test_nobody_there(server: Any, note: Notification) -> None:
+    server.close()
+    with pytest.raises(UnavailableError) as raised:
+        endpoint(server.url + "?key=s3cret").deliver(note)
+    assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", None), ("7", 7.0), ("soon", None)])
+def test_retry_after(text: str, seconds: float | None) -> None:
+    assert retry_after(httpx.Response(503, headers={"Retry-After": text} if text else {})) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    moment = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    seconds = retry_after(httpx.Response(503, headers={"Retry-After": moment}))
+    assert seconds is not None
+    assert 25 < seconds <= 30
