@@ -15,7 +15,8 @@ __all__ = ["SPACING_SECONDS", "FaultPlan"]
 SPACING_SECONDS = 60.0
 """Between drawn faults of one meter, so that each is an episode of its own."""
 ENDING_SECONDS = 10.0
-"""Normal readings after the last drawn fault of a bounded run, so that a detector can close it."""
+"""Normal readings after the last drawn fault of a bounded run, so that a detector can close it; less in a run so short that
+they would be more than a tenth of it."""
 TRANSFORMER_SHARE = 0.05
 TRIES = 50
 
@@ -44,7 +45,9 @@ class FaultPlan:
         self._dt = interval_ms / 1000
         self._rng = np.random.default_rng([seed, 2])
         self._mean_gap = 3600 / per_hour if per_hour > 0 else math.inf
-        self._latest = math.inf if ticks is None else ticks - 1 - max(1, round(ENDING_SECONDS / self._dt))
+        self._latest = math.inf
+        if ticks is not None:
+            self._latest = ticks - 1 - max(1, round(min(ENDING_SECONDS / self._dt, ticks / 10)))
         self._deck: list[FaultKind] = []
         self._busy: dict[int, list[tuple[int, int]]] = {}
         self._coming = sorted(scenario, key=lambda fault: fault.first, reverse=True)

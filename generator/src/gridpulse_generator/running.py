@@ -48,11 +48,13 @@ class Run:
                 self._tell_truth()
                 if not self._send_tick(batches, progress):
                     break
-            self._sender.finish()
         finally:
-            self._seconds = self._pacer.elapsed
+            # Before the wait for Kafka, in which an impatient supervisor may kill us.
             if self._truth:
                 self._truth.finish(self._label(fault) for fault in self._sent_faults())
+            self._seconds = self._pacer.elapsed
+        self._sender.finish()
+        self._seconds = self._pacer.elapsed
 
     def _send_tick(self, batches: list[ReadingBatch], progress: Progress) -> bool:
         """Send the batches one by one at the pace; False when the run is over."""

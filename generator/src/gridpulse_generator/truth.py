@@ -62,6 +62,7 @@ class TruthFile:
 
     def finish(self, labels: Iterable[dict[str, Any]]) -> None:
         """Replace the content by `labels`, in one step: the file is whole before and after."""
+        self._file.close()
         if not self.path.is_file():  # /dev/null and pipes have had their lines
             return
         complete = self.path.with_name(f"{self.path.name}.new")

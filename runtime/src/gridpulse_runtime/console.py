@@ -1,7 +1,6 @@
 """The console command of an app: --help from its settings, health first, then the app, then an exit code that tells."""
 
 import signal
-import signal
 import sys
 from collections.abc import Callable
 from typing import TypeVar
@@ -37,7 +36,6 @@ def console(name: str, settings: type[Settings], run: Callable[[Settings, Health
     """
 
     def command() -> None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the app's loop takes it over, nothing is uncommitted
         loaded = load(settings)
         logs.configure(name, style=loaded.log_format, level=loaded.log_level)
         disable_created_metrics()  # type: ignore[no-untyped-call]
