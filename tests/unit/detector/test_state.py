@@ -105,6 +105,17 @@ def test_other_rules_start_fresh_but_keep_clock_and_origins(feeder: Make, quick:
     assert other.meters == ["M1"]
 
 
+def test_panes_that_other_rules_stored_are_deleted(feeder: Make) -> None:
+    one = feeder()
+    for second in range(0, 60, 5):
+        one.send({"s": second, "voltage": 230})
+    stored = {key for key in one.store if key.startswith(b"p")}
+    assert stored
+    other = feeder(Rules.model_validate({"windows": {"window_s": 60, "hop_s": 5, "grace_s": 5}}), store=one.store)
+    other.send({"s": 60, "voltage": 230})
+    assert not stored & set(one.store)
+
+
 def test_other_parameters_of_the_same_layout_keep_the_state(feeder: Make) -> None:
     one = feeder()
     one.send({"s": 0, "voltage": 200})

@@ -122,6 +122,8 @@ class Detector:
     def judge(self, batch: ReadingBatch, store: Store) -> Outcome:
         """Judge `batch`, whose feeder's keys are `store`."""
         state = FeederState.unpack(store.get_bytes(STATE_KEY), self._shape, self._layout)
+        for index in state.orphans.tolist():
+            Panes(store).delete(index)
         outcome = Outcome()
         keep = self._new_rows(batch, state)
         if keep is not None and not keep.any() and batch.rows:

@@ -92,7 +92,7 @@ class FeederState:
     """
 
     __slots__ = (
-        "clock", "closed", "episodes", "feeder", "layout", "meters", "origins", "panes", "recent", "roster_crc", "shape",
+        "clock", "closed", "episodes", "feeder", "layout", "meters", "origins", "orphans", "panes", "recent", "roster_crc", "shape",
         "slots", "stored", "window",
     )  # fmt: skip
 
@@ -101,7 +101,7 @@ class FeederState:
         self.clock = self.closed = NEVER
         self.meters = self.roster_crc = 0
         self.origins = np.empty((0, 2), np.int64)
-        self.stored = np.empty(0, np.int64)
+        self.stored = self.orphans = np.empty(0, np.int64)
         self.recent = np.empty((0, RECENT), np.int64)
         self.window = np.zeros((shape.signals, 0), SUMS)
         self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
@@ -137,6 +137,7 @@ class FeederState:
         state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position).reshape(origins, 2)
         if header["layout"] != layout:
             state.closed = NEVER
+            state.orphans = np.frombuffer(buffer, np.int64, int(header["stored"]), position + 16 * origins)
             return state
         state.meters, state.roster_crc = int(header["meters"]), int(header["roster_crc"])
         state._view(buffer, position + 16 * origins, int(header["stored"]), int(header["episodes"]))
