@@ -92,8 +92,8 @@ class FeederState:
     """
 
     __slots__ = (
-        "clock", "closed", "episodes", "feeder", "layout", "meters", "origins", "orphans", "panes", "recent", "roster_crc", "shape",
-        "slots", "stored", "window",
+        "clock", "closed", "episodes", "feeder", "layout", "meters", "origins", "orphans", "panes", "recent", "roster_crc",
+        "shape", "slots", "stored", "window",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, layout: int) -> None:
