@@ -1,13 +1,15 @@
 """Which records a reader has taken: repeats of an upstream restart are at or below the mark, and are dropped."""
 
 import struct
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from gridpulse_schemas import Origin
 
-__all__ = ["HighWater"]
+__all__ = ["ByteState", "HighWater", "first_time"]
 
 MARK = struct.Struct("<iqq")
 
@@ -41,3 +43,35 @@ class HighWater:
         above = mark[0] if mark else -1
         self.take(origin.partition, origin.offset)
         return origin.row_offsets(rows) > above
+
+
+class ByteState(Protocol):
+    """What is used of the state that Quix Streams keeps for one feeder."""
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        """Value of `key`, None where there is none."""
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        """Keep `value` until the checkpoint makes it durable."""
+
+
+def first_time(record: Mapping[str, Any], state: ByteState) -> bool:
+    """Whether `record`, an AnomalyEvent or a Rollup, is above the mark in `state`, which moves up to it."""
+    key, place = _place(record)
+    marks = HighWater(state.get_bytes(key))
+    if not marks.take(*place):
+        return False
+    state.set_bytes(key, marks.pack())
+    return True
+
+
+def _place(record: Mapping[str, Any]) -> tuple[bytes, tuple[int, int, int]]:
+    """Key of the marks, and (partition, offset, ordinal).
+
+    Rollups go by window_start, in whose order a feeder's windows close: after a gap many hopping windows close on the same
+    evidence.
+    """
+    evidence = record["evidence"]
+    if "window_start" in record:
+        return f"rollup:{record['window']}".encode(), (evidence["partition"], record["window_start"], 0)
+    return f"anomaly:{evidence['topic']}".encode(), (evidence["partition"], evidence["offset"], evidence["ordinal"])

@@ -110,8 +110,9 @@ def load(settings: type[Settings], **overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = "_".join(str(part) for part in first["loc"][:1]).upper()
-        secret = any(word in name for word in ("PASSWORD", "TOKEN", "SECRET"))
-        shown = "a secret" if secret else repr(first["input"])
+        secret = any(word in name for word in ("PASSWORD", "TOKEN", "SECRET", "KEY"))
+        # The input of a missing field is everything else, secrets among it.
+        shown = "nothing" if first["type"] == "missing" else "a secret" if secret else repr(first["input"])
         raise SystemExit(stop(f"{PREFIX}{name}: {first['msg']} (got {shown})")) from None
 
 

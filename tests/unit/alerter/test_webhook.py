@@ -12,9 +12,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from gridpulse_alerter.notification import Notification, notification
-from gridpulse_alerter.outcomes import RefusedError, UnavailableError
 from gridpulse_alerter.receivers import Receiver
 from gridpulse_alerter.webhook import TRIES, Endpoint, retry_after
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 KEY = b"0123456789abcdef01234567"
 Make = Callable[..., dict[str, Any]]

@@ -8,8 +8,9 @@ from quixstreams.sinks import SinkBackpressureError
 
 from gridpulse_archiver.settings import ArchiverSettings
 from gridpulse_archiver.sink import ArchiveSink
-from gridpulse_archiver.store import Bucket, UnavailableError
+from gridpulse_archiver.store import Bucket
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.errors import UnavailableError
 
 VALID = "meter.readings.valid"
 Make = Callable[..., Any]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gridpulse_influx_sink.influx import Influx
-from gridpulse_influx_sink.outcomes import RefusedError, UnavailableError
 from gridpulse_influx_sink.settings import InfluxSinkSettings
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 TOKEN = "secret-token"  # noqa: S105
 

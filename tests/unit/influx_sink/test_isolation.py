@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridpulse_influx_sink.isolation import TRIES, write_isolating
-from gridpulse_influx_sink.outcomes import RefusedError, UnavailableError
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 
 @given(st.integers(0, 70), st.data())

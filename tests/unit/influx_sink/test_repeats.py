@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gridpulse_influx_sink.repeats import first_time
+from gridpulse_runtime.high_water import first_time
 
 Make = Callable[..., dict[str, Any]]
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from quixstreams.sinks import SinkBackpressureError
 
-from gridpulse_influx_sink.outcomes import RefusedError, UnavailableError
 from gridpulse_influx_sink.sink import InfluxSink, Taken
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 Make = Callable[..., dict[str, Any]]
 

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from zlib import crc32
 
 from gridpulse_alerter.notification import Notification
-from gridpulse_alerter.outcomes import RefusedError, UnavailableError
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 __all__ = ["Courier"]
 

@@ -3,7 +3,6 @@
 import structlog
 from confluent_kafka import Producer
 
-from gridpulse_alerter.dead_letter_box import DeadLetterBox
 from gridpulse_alerter.receivers import BadReceiverError, Receiver, receivers_of
 from gridpulse_alerter.settings import AlerterSettings
 from gridpulse_alerter.sink import AlertSink
@@ -11,6 +10,7 @@ from gridpulse_alerter.topology import wire
 from gridpulse_alerter.webhook import Endpoint
 from gridpulse_runtime.application import make_application, watch
 from gridpulse_runtime.console import console
+from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics

@@ -9,11 +9,11 @@ import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from gridpulse_alerter import metrics
-from gridpulse_alerter.backoff import Backoff
 from gridpulse_alerter.courier import Courier
-from gridpulse_alerter.dead_letter_box import DeadLetterBox
 from gridpulse_alerter.notification import Notification, notification
 from gridpulse_alerter.webhook import Endpoint
+from gridpulse_runtime.backoff import Backoff
+from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.dead_letters import DeadLetter
 
 __all__ = ["AlertSink"]

@@ -8,8 +8,8 @@ import stamina
 from standardwebhooks import Webhook
 
 from gridpulse_alerter.notification import Notification
-from gridpulse_alerter.outcomes import RefusedError, UnavailableError
 from gridpulse_alerter.receivers import Receiver
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 __all__ = ["Endpoint"]
 

@@ -2,13 +2,13 @@
 
 from confluent_kafka import Producer
 
-from gridpulse_archiver.dead_letter_box import DeadLetterBox
 from gridpulse_archiver.settings import ArchiverSettings
 from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_archiver.store import Bucket
 from gridpulse_archiver.topology import wire
 from gridpulse_runtime.application import make_application, watch
 from gridpulse_runtime.console import console
+from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics

@@ -7,11 +7,12 @@ import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from gridpulse_archiver import metrics
-from gridpulse_archiver.backoff import Backoff
-from gridpulse_archiver.dead_letter_box import DeadLetterBox
 from gridpulse_archiver.pending import Pending
-from gridpulse_archiver.store import Bucket, UnavailableError
+from gridpulse_archiver.store import Bucket
+from gridpulse_runtime.backoff import Backoff
+from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.errors import UnavailableError
 from gridpulse_schemas import ReadingBatch
 
 __all__ = ["ArchiveSink"]

@@ -12,8 +12,9 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 
 from gridpulse_archiver.settings import ArchiverSettings
+from gridpulse_runtime.errors import UnavailableError
 
-__all__ = ["Bucket", "UnavailableError"]
+__all__ = ["Bucket"]
 
 log = structlog.get_logger(__name__)
 CHECK_SECONDS = 5.0
@@ -21,10 +22,6 @@ ONE_PART = 64 * 1024 * 1024
 """Objects up to this size go up in one request; either way an object appears whole or not at all."""
 MADE_MEANWHILE = ("BucketAlreadyOwnedByYou", "BucketAlreadyExists")
 T = TypeVar("T")
-
-
-class UnavailableError(Exception):
-    """The store takes nothing now: wait."""
 
 
 class Bucket:

@@ -6,10 +6,11 @@ from typing import Any
 from quixstreams import Application, State, message_context
 
 from gridpulse_archiver import metrics
-from gridpulse_archiver.repeats import first_time, fresh_rows
+from gridpulse_archiver.repeats import fresh_rows
 from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_runtime.application import bytes_topic, each_turn
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.high_water import first_time
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 

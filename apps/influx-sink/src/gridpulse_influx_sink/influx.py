@@ -10,8 +10,8 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
-from gridpulse_influx_sink.outcomes import RefusedError, UnavailableError
 from gridpulse_influx_sink.settings import InfluxSinkSettings
+from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 __all__ = ["Influx"]
 

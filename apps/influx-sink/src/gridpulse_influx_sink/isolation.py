@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from gridpulse_influx_sink.outcomes import RefusedError
+from gridpulse_runtime.errors import RefusedError
 
 __all__ = ["TRIES", "write_isolating"]
 

@@ -9,13 +9,13 @@ import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from gridpulse_influx_sink import metrics
-from gridpulse_influx_sink.backoff import Backoff
-from gridpulse_influx_sink.dead_letter_box import DeadLetterBox
 from gridpulse_influx_sink.influx import Influx
 from gridpulse_influx_sink.isolation import write_isolating
-from gridpulse_influx_sink.outcomes import UnavailableError
 from gridpulse_influx_sink.points import anomaly_lines, rollup_lines
+from gridpulse_runtime.backoff import Backoff
+from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.errors import UnavailableError
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS
 
 __all__ = ["InfluxSink", "Taken"]

@@ -6,10 +6,10 @@ from typing import Any
 from quixstreams import Application, State, message_context
 
 from gridpulse_influx_sink import metrics
-from gridpulse_influx_sink.repeats import first_time
 from gridpulse_influx_sink.sink import InfluxSink, Taken
 from gridpulse_runtime.application import bytes_topic
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.high_water import first_time
 from gridpulse_schemas import Codec, DecodeError
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS
 
