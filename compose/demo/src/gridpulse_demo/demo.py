@@ -59,7 +59,7 @@ class Demo:
 
     def run(self) -> int:
         """Exit code: 0, or 1 where an app ended by itself."""
-        self._console.print(f"GridPulse demo: logs and results in {self._folder}", highlight=False, soft_wrap=True)
+        self._console.print(f"GridPulse demo: logs and results in {self._folder}", highlight=False, markup=False, soft_wrap=True)
         with Stack(self._options.data_dir, wait_for_builds=False, say=self._say) as stack:
             secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
             receiver = Receiver(secret, self._folder / "alerts.jsonl")
@@ -136,9 +136,12 @@ class Demo:
                     live.update(board(state))
                 elif time.monotonic() - shown >= PLAIN_EVERY:
                     shown = time.monotonic()
-                    self._console.print(line(state), highlight=False, soft_wrap=True)
+                    self._console.print(line(state), highlight=False, markup=False, soft_wrap=True)
                 for app in watch.failed():
-                    self._notes[app.name] = f"{app.name} ended: {self._folder / f'{app.name}.log'}"
+                    self._notes[app.name] = (
+                        f"{app.name} ended with {app.process.status} and was started again: see {app.name}.log"
+                    )
+                    watch.restart(app)
                 generator.wait(REFRESH)
 
     def state(self, watch: Watch, receiver: Receiver) -> dict[str, Any]:
@@ -178,4 +181,4 @@ class Demo:
             self._notes["build"] = text
             return
         self._notes.pop("build", None)
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

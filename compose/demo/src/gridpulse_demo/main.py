@@ -26,7 +26,7 @@ def command(
     data_dir: Annotated[Path, typer.Option(help="Where servers, state and results are kept.")] = Path(".gridpulse"),
 ) -> None:
     """Run the whole pipeline on this machine and watch readings become anomalies, alerts, points and Parquet files."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # wide enough for the tables in a log
     try:
         status = Demo(Options(meters, rate, duration, source, faults_per_hour, seed, data_dir), console).run()
     except (NativeError, RuntimeError) as error:

@@ -13,17 +13,19 @@ __all__ = ["Score", "compare", "read_truth"]
 SLACK_MS = 1000
 LEARNING_MS = 60_000
 """Of event time, for the packaged rules: 30 readings in closed panes, the grace and the panes at either end."""
+HOLD_MS = {"DEVIATION": 3_000, "UNDERVOLTAGE": 60_000, "OVERVOLTAGE": 60_000}
+"""How long each must last by the packaged rules, where that is more than one reading."""
 ALSO = {"UNDERVOLTAGE": {"SAG"}, "OVERVOLTAGE": {"SWELL"}, "SAG": {"UNDERVOLTAGE"}, "SWELL": {"OVERVOLTAGE"}}
 """A sag that lasts becomes an undervoltage: both belong to one fault."""
 
 
 @dataclass(slots=True)
 class Score:
-    """Of one kind: faults injected (one a meter), those found, those begun before normal was known, anomalies without a fault."""
+    """Of one kind: faults injected (one a meter), those found, those beyond judgement, anomalies without a fault."""
 
     injected: int = 0
     detected: int = 0
-    learning: int = 0
+    beyond: int = 0
     unexplained: int = 0
 
 
@@ -35,8 +37,7 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
 def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], first_ms: float = 0) -> dict[str, Score]:
     """Score by kind. An anomaly belongs to a fault of its meter if it began within it and its kind fits.
 
-    `first_ms` is the time of the first reading, epoch ms: a deviation from normal that began before normal was known was not
-    missed.
+    `first_ms` is the time of the first reading, epoch ms.
     """
     faults: dict[str, list[tuple[dict[str, Any], set[str]]]] = defaultdict(list)
     scores: dict[str, Score] = defaultdict(Score)
@@ -54,11 +55,20 @@ def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], f
             scores[data["kind"]].unexplained += 1
     for entries in faults.values():
         for fault, kinds in entries:
-            found = fault["kind"] in kinds
+            found = fault["kind"] in kinds or (cut_short(fault) and bool(kinds))
             scores[fault["kind"]].detected += found
-            unknown = fault["kind"] == "DEVIATION" and fault["start"] < first_ms + LEARNING_MS
-            scores[fault["kind"]].learning += unknown and not found
+            scores[fault["kind"]].beyond += not found and beyond_judgement(fault, first_ms)
     return dict(sorted(scores.items()))
+
+
+def cut_short(fault: dict[str, Any]) -> bool:
+    """Whether the run ended before the fault had lasted as long as its kind must: until then an undervoltage is a sag."""
+    return bool(fault["end"] - fault["start"] < HOLD_MS.get(fault["kind"], 0))
+
+
+def beyond_judgement(fault: dict[str, Any], first_ms: float) -> bool:
+    """Whether nothing could have found it: cut short, or a deviation from normal that began before normal was known."""
+    return cut_short(fault) or (fault["kind"] == "DEVIATION" and fault["start"] < first_ms + LEARNING_MS)
 
 
 def attribute(data: dict[str, Any], faults: list[tuple[dict[str, Any], set[str]]]) -> bool:

@@ -84,16 +84,25 @@ class Watch:
         self._environment = environment
         self._directory = directory
         self._client = httpx.Client(timeout=2.0)
+        self._commands: dict[str, list[str]] = {}
         self.apps: dict[str, App] = {}
 
     def start(self, commands: dict[str, list[str]]) -> None:
         """Start each named app with its command; output goes to `<name>.log`."""
         ports = choose(list(commands), {})
-        for name, command in commands.items():
-            variables = {**self._environment, "GRIDPULSE_METRICS_PORT": str(ports[name]), "GRIDPULSE_INSTANCE_ID": "demo"}
-            log = self._directory / f"{name}.log"
-            process = Process(command, log=log, directory=self._directory, environment=variables)
-            self.apps[name] = App(name, process, ports[name])
+        self._commands = commands
+        for name in commands:
+            self._launch(name, ports[name])
+
+    def restart(self, app: App) -> None:
+        """Start an app again that ended by itself, as a container engine would; it goes on from its checkpoint."""
+        self._launch(app.name, app.port)
+
+    def _launch(self, name: str, port: int) -> None:
+        variables = {**self._environment, "GRIDPULSE_METRICS_PORT": str(port), "GRIDPULSE_INSTANCE_ID": "demo"}
+        log = self._directory / f"{name}.log"
+        process = Process(self._commands[name], log=log, directory=self._directory, environment=variables)
+        self.apps[name] = App(name, process, port)
 
     def poll(self) -> None:
         """Ask every app how it is."""

@@ -33,7 +33,7 @@ def summarise(
     letters = int(watch.apps["ingest"].total("dead_letters_total"))
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say(f"readings forwarded {readings:,}, dead-lettered {letters:,}; generator ended with {generator_status}")
     say(f"alerts received {len(receiver.alerts):,}, repeated {receiver.repeats}, with a bad signature {receiver.refused}")
@@ -61,11 +61,11 @@ def first_reading(log: Path) -> float:
 def table(scores: dict[str, Score]) -> Table:
     """Faults by kind."""
     result = Table(title="faults injected and found", title_justify="left")
-    for name in ("kind", "injected", "detected", "while still learning", "missed", "anomalies without a fault"):
+    for name in ("kind", "injected", "detected", "too early or cut short", "missed", "anomalies without a fault"):
         result.add_column(name, justify="left" if name == "kind" else "right")
     for kind, score in scores.items():
-        missed = score.injected - score.detected - score.learning
-        figures = (score.injected, score.detected, score.learning, missed, score.unexplained)
+        missed = score.injected - score.detected - score.beyond
+        figures = (score.injected, score.detected, score.beyond, missed, score.unexplained)
         result.add_row(kind, *(str(figure) for figure in figures))
     return result
 
