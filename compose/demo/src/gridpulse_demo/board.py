@@ -72,7 +72,7 @@ def line(state: dict[str, Any]) -> str:
     apps = "  ".join(
         f"{row['app']} {row['rate']:,.0f}/s lag {row['lag']:,.0f} p99 {milliseconds(row['p99'])}"
         if row["state"] == "ready"
-        else f"{row['app']} [{row['state']}]"
+        else f"{row['app']} [{row['state'].split(': ')[0][:80]}]"
         for row in state["apps"]
     )
     return f"{datetime.now(UTC):%H:%M:%S}  {apps}  | {state['totals']}"

@@ -27,8 +27,11 @@ def summarise(
     """Print the tables and the commands with which to look further."""
     truth = read_truth(folder / "truth.jsonl")
     scores = compare(truth, receiver.alerts.values(), first_reading(folder / "generator.log"))
-    if scores:
+    if truth:
         console.print(table(scores))
+    if not truth:
+        found_kinds = ", ".join(f"{kind} {score.unexplained}" for kind, score in scores.items())
+        say(f"anomalies found, by kind: {found_kinds or 'none'}")
     readings = int(watch.apps["ingest"].total("readings_total"))
     letters = int(watch.apps["ingest"].total("dead_letters_total"))
 
@@ -38,7 +41,8 @@ def summarise(
     say(f"readings forwarded {readings:,}, dead-lettered {letters:,}; generator ended with {generator_status}")
     say(f"alerts received {len(receiver.alerts):,}, repeated {receiver.repeats}, with a bad signature {receiver.refused}")
     found, written = points(environment), objects(environment)
-    say(f"anomaly points in InfluxDB: {'not up' if found is None else sum(found.values())}")
+    missing = "not up in this run; what it missed waits in Kafka for the next"
+    say(f"anomaly points in InfluxDB: {missing if found is None else sum(found.values())}")
     say(f"Parquet objects: {'not up' if written is None else f'{written[0]:,} ({written[1] / 1e6:,.1f} MB)'}")
     say(f"\nTruth, alerts and logs: {folder}")
     data_dir = folder.parents[1]
