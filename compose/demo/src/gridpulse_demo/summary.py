@@ -25,18 +25,19 @@ def summarise(
     generator_status: int | None,
 ) -> None:
     """Print the tables and the commands with which to look further."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     truth = read_truth(folder / "truth.jsonl")
     scores = compare(truth, receiver.alerts.values(), first_reading(folder / "generator.log"))
     if truth:
         console.print(table(scores))
-    if not truth:
+    else:
         found_kinds = ", ".join(f"{kind} {score.unexplained}" for kind, score in scores.items())
         say(f"anomalies found, by kind: {found_kinds or 'none'}")
     readings = int(watch.apps["ingest"].total("readings_total"))
     letters = int(watch.apps["ingest"].total("dead_letters_total"))
-
-    def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     say(f"readings forwarded {readings:,}, dead-lettered {letters:,}; generator ended with {generator_status}")
     say(f"alerts received {len(receiver.alerts):,}, repeated {receiver.repeats}, with a bad signature {receiver.refused}")
