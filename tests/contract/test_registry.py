@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -86,3 +88,22 @@ def test_every_older_version_counts_not_only_the_last(register: Register) -> Non
     register(A)
     with pytest.raises(ValueError, match="the registry refuses"):
         register(A, B_NUMBER)
+
+
+@pytest.mark.servers
+def test_apps_that_start_at_once_agree(stack: Stack) -> None:
+    """Each of five apps registers the same schemas at its first start."""
+    url = stack.environment()["GRIDPULSE_SCHEMA_REGISTRY_URL"]
+    for _ in range(10):
+        name = f"Test{uuid.uuid4().hex}"
+        text = json.dumps({"type": "record", "name": name, "namespace": "gridpulse", "fields": [A]})
+        start = threading.Barrier(6)
+
+        def register_at_once(subject: str = f"gridpulse.{name}", text: str = text, start: threading.Barrier = start) -> int:
+            registry = Registry(url)
+            start.wait()
+            return registry.register(subject, text)
+
+        with ThreadPoolExecutor(6) as pool:
+            ids = [pool.submit(register_at_once) for _ in range(6)]
+            assert len({one.result() for one in ids}) == 1

@@ -1,7 +1,8 @@
 """The schema registry, through its Confluent-compatible API."""
 
 import warnings
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from gridpulse_schemas.errors import DecodeError, RegistryUnavailableError
 
@@ -12,6 +13,8 @@ with warnings.catch_warnings(record=True):  # authlib's notice about httpx at im
 __all__ = ["Registry", "SchemaStore"]
 
 NOT_FOUND = 404
+CONFLICT = 409
+TRIES = 3
 SERVER_ERROR = 500
 
 
@@ -40,14 +43,25 @@ class Registry:
     def register(self, subject: str, text: str) -> int:
         """Register with compatibility FULL_TRANSITIVE. Raises ValueError where an older version forbids the schema."""
         try:
-            self._client.set_compatibility(subject, "FULL_TRANSITIVE")
-            return int(self._client.register_schema(subject, Schema(text, "AVRO")))
+            self._agreeing(lambda: self._client.set_compatibility(subject, "FULL_TRANSITIVE"))
+            return int(self._agreeing(lambda: self._client.register_schema(subject, Schema(text, "AVRO"))))
         except SchemaRegistryError as error:
             if error.http_status_code >= SERVER_ERROR:
                 raise RegistryUnavailableError(f"{self.url} answered {error}") from error
             raise ValueError(f"the registry refuses the schema of {subject}: {error.error_message}") from error
         except Exception as error:
             raise RegistryUnavailableError(f"{self.url} does not answer: {error}") from error
+
+    @staticmethod
+    def _agreeing(change: Callable[[], Any]) -> Any:
+        """Make `change`, again where another app made the same at the same moment; a conflict that stays is a refusal."""
+        for _ in range(TRIES - 1):
+            try:
+                return change()
+            except SchemaRegistryError as error:
+                if error.http_status_code != CONFLICT:
+                    raise
+        return change()
 
     def fetch(self, schema_id: int) -> str:
         """JSON text of a schema. Raises DecodeError(unknown_schema) where no such id is registered."""
