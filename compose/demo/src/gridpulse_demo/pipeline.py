@@ -129,10 +129,6 @@ class Watch:
                     samples[sample.name] = samples.get(sample.name, 0.0) + sample.value
         app.history.append((time.monotonic(), samples, buckets))
 
-    def lag(self) -> float:
-        """Messages that any app has not read yet."""
-        return sum(app.total("consumer_lag_messages") for app in self.apps.values())
-
     def failed(self) -> list[App]:
         """Apps that ended by themselves."""
         return [app for app in self.apps.values() if not app.process.alive]
