@@ -12,13 +12,13 @@ from gridpulse_generator.course import Course, chart
 from gridpulse_generator.grid import Grid
 from gridpulse_generator.pacing import Pacer
 from gridpulse_generator.plan import FaultPlan
-from gridpulse_generator.recording import read_recording
 from gridpulse_generator.replaying import Replay
 from gridpulse_generator.running import Run
 from gridpulse_generator.scenario import read_scenario
 from gridpulse_generator.session import Session, carry_out, connected
 from gridpulse_generator.simulation import Simulation
 from gridpulse_generator.truth import TruthFile
+from gridpulse_runtime.recording import read_recording
 
 __all__ = ["replay", "run"]
 
@@ -66,6 +66,22 @@ PerHour = Annotated[
 ]
 Warmup = Annotated[float, typer.Option(min=0, help="Seconds of event time before the first drawn fault.")]
 Truth = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the faults here, one JSON object a line.")]
+Kinds = Annotated[
+    str | None,
+    typer.Option(
+        "--fault-kinds",
+        metavar="all|KIND,…",
+        help="Draw these kinds, in all their forms and from just past the limit to deep. Not given: the seven classic kinds.",
+    ),
+]
+Overlap = Annotated[bool, typer.Option("--fault-overlap", help="A meter may have several faults at once.")]
+Heads = Annotated[bool, typer.Option("--transformer-meters", help="Every transformer has a meter, named as it is.")]
+Missing = Annotated[float, typer.Option(min=0, max=1, help="Share of the readings that get lost on their way.")]
+Means = Annotated[
+    bool,
+    typer.Option("--interval-means", help="A reading is the mean since the one before, as billing meters report."),
+]
+Weekends = Annotated[bool, typer.Option("--weekends", help="Offices and factories rest on Saturdays and Sundays.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")]
 
 
@@ -82,16 +98,23 @@ def run(
     scenario: Scenario = None,
     faults_per_hour: PerHour = 0.0,
     warmup: Warmup = 0.0,
+    fault_kinds: Kinds = None,
+    fault_overlap: Overlap = False,  # noqa: FBT002
     truth: Truth = None,
+    transformer_meters: Heads = False,  # noqa: FBT002
+    missing: Missing = 0.0,
+    interval_means: Means = False,  # noqa: FBT002
+    weekends: Weekends = False,  # noqa: FBT002
     as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """Simulate a grid and send its readings until the count, the duration, Ctrl-C or SIGTERM ends it."""
     interval_ms = round(interval * SECONDS_TO_MS)
+    grid = Grid(meters, meters_per_feeder, seed, heads=transformer_meters)
 
     def charted() -> Course:
         return chart(
             now=int(time.time() * SECONDS_TO_MS),
-            meters=meters,
+            meters=grid.devices,
             interval_ms=interval_ms,
             rate=rate,
             count=count,
@@ -99,9 +122,10 @@ def run(
             start=start,
         )
 
-    ticks = charted().ticks(meters)
-    grid = Grid(meters, meters_per_feeder, seed)
-    faults = read_scenario(scenario, grid, seed=seed, interval_ms=interval_ms, ticks=ticks) if scenario else []
+    ticks = charted().ticks(grid.devices)
+    faults = []
+    if scenario:
+        faults = read_scenario(scenario, grid, seed=seed, interval_ms=interval_ms, ticks=ticks, overlap=fault_overlap)
     plan = FaultPlan(
         grid,
         seed=seed,
@@ -110,13 +134,17 @@ def run(
         per_hour=faults_per_hour,
         warmup=warmup,
         ticks=ticks,
+        kinds=options.kinds(fault_kinds) if fault_kinds else None,
+        overlap=fault_overlap,
     )
     labels = TruthFile(truth) if truth else None
     with connected(as_json=as_json, singles=singles) as session:
         session.sender.send_assets(asset_records(grid))
         # Only now: the wait for Kafka and the assets must not make the first readings old.
         course = charted()
-        simulation = Simulation(grid, seed, course.start, interval_ms, plan)
+        simulation = Simulation(
+            grid, seed, course.start, interval_ms, plan, missing=missing, means=interval_means, weekends=weekends
+        )
         carry_out(_run(simulation, plan, course, session, labels), session, course.readings)
 
 

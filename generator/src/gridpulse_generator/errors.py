@@ -1,10 +1,6 @@
 """What the generator cannot go on from."""
 
-__all__ = ["UndeliveredError", "UsageError"]
-
-
-class UsageError(Exception):
-    """An option or input is wrong: told in one line, exit code 2."""
+__all__ = ["UndeliveredError"]
 
 
 class UndeliveredError(Exception):

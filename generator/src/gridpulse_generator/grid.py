@@ -29,7 +29,10 @@ TRANSFORMER_SIZES = np.array([100e3, 160e3, 250e3, 400e3, 630e3, 1000e3, 1600e3,
 
 @dataclass(frozen=True, slots=True)
 class Feeder:
-    """One feeder: its meters are rows `begin` to `end` of the grid's arrays, its transformers likewise."""
+    """One feeder: its customers are rows `begin` to `end` of the grid's arrays, its transformers likewise.
+
+    `roster` names its meters in the order of its batches: customers, then head meters where the grid has them.
+    """
 
     feeder_id: str
     substation_id: str
@@ -45,12 +48,15 @@ class Feeder:
 class Grid:
     """`meters` meters on feeders of `meters_per_feeder`, transformers of about 25; the same arguments give the same grid.
 
+    With `heads` every transformer has a meter of its own, a head meter, whose id is the transformer's. `devices` counts all
+    meters: the rows 0 to `meters` are the customers', then one a transformer.
+
     Arrays of shape (meters,): `kind` (index into KINDS), `phases`, `phase` (0, 1, 2: where a single-phase meter hangs),
     `rated_current` (A, the sum of the phases, as the column `current`), `transformer`, `feeder` (indices).
     Raises ValueError where a number is not positive.
     """
 
-    def __init__(self, meters: int = 10_000, meters_per_feeder: int = 100, seed: int = 0) -> None:
+    def __init__(self, meters: int = 10_000, meters_per_feeder: int = 100, seed: int = 0, *, heads: bool = False) -> None:
         if meters < 1 or meters_per_feeder < 1:
             raise ValueError("a grid has at least one meter, and a feeder too")
         self.meters = meters
@@ -70,6 +76,8 @@ class Grid:
         self.phase: Ints = index % 3
         self.rated_per_phase: Floats = RATED_PER_PHASE[self.kind]
         self.rated_current: Floats = self.rated_per_phase * self.phases.astype(np.float32)
+        self.heads = heads
+        self.devices = meters + heads * self.transformer_begin.size
         self._rate()
         self._name()
 
@@ -91,7 +99,10 @@ class Grid:
             f"tx-{f + 1:04d}-{t + 1}" for f, t in zip(self.transformer_feeder.tolist(), rank.tolist(), strict=True)
         ]
         self.substation_ids = [f"sub-{s + 1:02d}" for s in range(int(self.feeder_substation[-1]) + 1)]
+        self.device_ids = [*self.meter_ids, *self.transformer_ids] if self.heads else self.meter_ids
         self.feeders = [self._feeder(number) for number in range(self.feeder_begin.size)]
+        sizes = [feeder.roster.count for feeder in self.feeders]
+        self.first_device: list[int] = np.cumsum([0, *sizes[:-1]]).tolist()
 
     def _feeder(self, number: int) -> Feeder:
         begin = int(self.feeder_begin[number])
@@ -104,7 +115,7 @@ class Grid:
             end=end,
             first_transformer=int(first),
             last_transformer=int(last),
-            roster=Roster.of(self.meter_ids[begin:end]),
+            roster=Roster.of(self.meter_ids[begin:end] + (self.transformer_ids[first:last] if self.heads else [])),
             has_solar=bool(np.any(self.kind[begin:end] == SOLAR)),
             has_three_phase=bool(np.any(self.phases[begin:end] > 1)),
         )
@@ -112,6 +123,23 @@ class Grid:
     def transformer_meters(self, number: int) -> Ints:
         """Indices of the meters behind transformer `number`."""
         return np.flatnonzero(self.transformer == number)
+
+    def behind(self, number: int) -> Ints:
+        """Rows of the meters behind transformer `number`, with its head meter where it has one."""
+        customers = self.transformer_meters(number)
+        return np.append(customers, self.meters + number) if self.heads else customers
+
+    def rows(self, number: int) -> Ints:
+        """Rows of the meters of feeder `number` in the order of its batch: customers, then head meters."""
+        feeder = self.feeders[number]
+        customers = np.arange(feeder.begin, feeder.end)
+        if not self.heads:
+            return customers
+        return np.concatenate([customers, self.meters + np.arange(feeder.first_transformer, feeder.last_transformer)])
+
+    def feeder_of(self, row: int) -> int:
+        """Find the number of the feeder on which the device of `row` hangs."""
+        return int(self.feeder[row] if row < self.meters else self.transformer_feeder[row - self.meters])
 
     @cached_property
     def lookup(self) -> dict[str, tuple[str, int]]:

@@ -46,6 +46,7 @@ class Households:
         self._switch_at = (rng.exponential(1.0, shape) * wait).ravel()
         self._mean_on, self._mean_off = on.ravel(), off.ravel()
         self._next = float(self._switch_at.min(initial=np.inf))
+        self._averaged_to = 0.0
         self.power = np.zeros(meters, np.float32)
         self.power[homes] = (self._watts * self._on).sum(axis=0)
 
@@ -67,6 +68,32 @@ class Households:
         wait = np.where(on, self._mean_on[appliance], self._mean_off[appliance] / _activity(hour))
         self._switch_at[due] = elapsed + self._rng.exponential(1.0, due.size) * wait
         self._next = float(self._switch_at.min())
+
+    def average(self, elapsed: float, hour: float) -> None:
+        """Make `power` the mean since the last call, each appliance switched at its own time; at the start what is on then.
+
+        Call this or `advance`, not both.
+        """
+        span = elapsed - self._averaged_to
+        on = self._on.ravel()
+        if span <= 0:
+            return
+        since = np.full(on.size, self._averaged_to)
+        seconds_on = np.zeros(on.size)
+        due = np.flatnonzero(self._switch_at <= elapsed)
+        while due.size:
+            now = self._switch_at[due]
+            seconds_on[due] += on[due] * (now - since[due])
+            since[due] = now
+            on[due] = ~on[due]
+            appliance = due // self._homes.size
+            wait = np.where(on[due], self._mean_on[appliance], self._mean_off[appliance] / _activity(hour))
+            self._switch_at[due] = now + self._rng.exponential(1.0, due.size) * wait
+            due = due[self._switch_at[due] <= elapsed]
+        seconds_on += on * (elapsed - since)
+        self._averaged_to = elapsed
+        share = (seconds_on / span).reshape(self._watts.shape)
+        self.power[self._homes] = (self._watts * share).sum(axis=0)
 
 
 def _activity(hour: float) -> float:

@@ -19,6 +19,7 @@ HOME = [.45, .4, .35, .35, .35, .4, .6, .8, .8, .7, .7, .75, .85, .75, .7, .7, .
 OFFICE = [.2, .2, .2, .2, .2, .25, .35, .6, .85, 1., 1., 1., .95, .95, 1., 1., .9, .7, .5, .35, .3, .25, .2, .2]  # fmt: skip
 FACTORY = [.6, .6, .6, .6, .6, .65, .8, .9, 1., 1., 1., 1., .9, .95, 1., 1., .95, .9, .8, .75, .7, .7, .65, .6]  # fmt: skip
 PROFILES = np.array([HOME, HOME, OFFICE, FACTORY])
+WEEKEND = np.array([1.1, 1.1, 0.35, 0.7], np.float32)
 LOWEST_WATTS = np.array([120.0, 120.0, 5e3, 20e3])
 HIGHEST_WATTS = np.array([400.0, 400.0, 22e3, 75e3])
 """Of homes without their switched appliances."""
@@ -30,9 +31,23 @@ SUNRISE_HOUR, SUN_HOURS = 6.0, 12.0
 
 
 class Demand:
-    """Power of every meter, tick by tick; `dt` seconds apart, the first at epoch ms `start`."""
+    """Power of every meter, tick by tick; `dt` seconds apart, the first at epoch ms `start`.
 
-    def __init__(self, grid: Grid, rng: np.random.Generator, start: int, dt: float) -> None:
+    `means`: over the interval before each tick instead of at it, so that a kettle of three minutes is a fifth of a kettle in a
+    quarter of an hour. `weekends`: offices and factories rest on Saturdays and Sundays (UTC).
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        rng: np.random.Generator,
+        start: int,
+        dt: float,
+        *,
+        means: bool = False,
+        weekends: bool = False,
+    ) -> None:
+        self._means, self._weekends = means, weekends
         self._start, self._dt, self._kind = start, dt, grid.kind
         kind, size = grid.kind, grid.meters
         self._highest = rng.uniform(LOWEST_WATTS[kind], HIGHEST_WATTS[kind]).astype(np.float32)
@@ -51,10 +66,16 @@ class Demand:
         """Active (W, export negative) and reactive power (var) at tick `tick`, float32 of shape (meters,) each."""
         elapsed = tick * self._dt
         hour = _hour(self._start + int(elapsed * MS_PER_SECOND))
-        self._households.advance(elapsed, hour)
+        if self._means:
+            self._households.average(elapsed, hour)
+        else:
+            self._households.advance(elapsed, hour)
         if int(hour * 60) != self._minute:
             self._minute = int(hour * 60)
-            self._level = self._highest * _share(hour)[self._kind]
+            share = _share(hour)
+            if self._weekends and _is_weekend(self._start + int(elapsed * MS_PER_SECOND)):
+                share *= WEEKEND
+            self._level = self._highest * share[self._kind]
         active = self._wander.step()
         active += 1
         active *= self._level + self._households.power
@@ -68,6 +89,11 @@ class Demand:
 def _hour(timestamp: int) -> float:
     """Hour of day (UTC), with its fraction."""
     return timestamp / MS_PER_SECOND % SECONDS_PER_DAY / 3600
+
+
+def _is_weekend(timestamp: int) -> bool:
+    """Whether it is Saturday or Sunday (UTC); 1970 began on a Thursday."""
+    return (timestamp // MS_PER_SECOND // SECONDS_PER_DAY + 3) % 7 > 4
 
 
 def _share(hour: float) -> Floats:

@@ -6,8 +6,9 @@ from typing import cast
 import typer
 
 from gridpulse_generator.commands import replay, run
-from gridpulse_generator.errors import UndeliveredError, UsageError
+from gridpulse_generator.errors import UndeliveredError
 from gridpulse_generator.settings import variables
+from gridpulse_runtime.errors import UsageError
 
 __all__ = ["main"]
 

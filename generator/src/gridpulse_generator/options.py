@@ -5,9 +5,10 @@ import time
 
 import typer
 
-from gridpulse_generator.times import parse_time
+from gridpulse_generator.faults import FaultKind
+from gridpulse_runtime.recording import parse_time
 
-__all__ = ["moment", "multiple_of", "rate"]
+__all__ = ["kinds", "moment", "multiple_of", "rate"]
 
 
 def rate(text: str) -> float:
@@ -41,3 +42,13 @@ def moment(text: str) -> int:
     if not 0 <= value < 2**53:
         raise typer.BadParameter(f"{text!r} is before 1970 or absurdly late")
     return value
+
+
+def kinds(text: str) -> list[FaultKind]:
+    """Kinds of fault: names with commas between, or all. Raises typer.BadParameter."""
+    if text.strip().lower() == "all":
+        return list(FaultKind)
+    try:
+        return [FaultKind(name.strip().upper()) for name in text.split(",")]
+    except ValueError:
+        raise typer.BadParameter(f"{text!r}: expected all, or some of {', '.join(FaultKind)}") from None

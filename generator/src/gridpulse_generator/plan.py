@@ -2,12 +2,14 @@
 
 import heapq
 import math
+from bisect import insort
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_generator.faults import TRAITS, Fault, FaultKind
+from gridpulse_generator.drawing import draw
+from gridpulse_generator.faults import CLASSIC, TRAITS, Fault, FaultKind, forms_of
 from gridpulse_generator.grid import Grid
 
 __all__ = ["SPACING_SECONDS", "FaultPlan"]
@@ -27,6 +29,10 @@ class FaultPlan:
     `scenario`: faults laid out beforehand, which do not overlap. `per_hour`: mean number drawn an hour of event time over the
     whole grid (a Poisson process; every kind once before any comes again), none in the first `warmup` seconds, each over
     before tick `ticks`, the end of the run, where that is known. What finds no free meter is not drawn.
+
+    `kinds`: draw these, in all their forms and sizes, instead of the seven classic kinds in safe bands; what is named twice comes
+    twice as often, a kind the readings cannot show (SAG a quarter of an hour apart) is not drawn. `overlap`: faults may share a
+    meter, otherwise they are `spacing` seconds apart there.
     """
 
     def __init__(
@@ -39,8 +45,14 @@ class FaultPlan:
         per_hour: float = 0.0,
         warmup: float = 0.0,
         ticks: int | None = None,
+        kinds: Sequence[FaultKind] | None = None,
+        overlap: bool = False,
+        spacing: float = SPACING_SECONDS,
     ) -> None:
         self.grid = grid
+        self._overlap, self._spacing = overlap, spacing
+        self._forms = {kind: forms for kind in kinds or () if (forms := forms_of(kind, interval_ms / 1000, heads=grid.heads))}
+        self._kinds = CLASSIC if kinds is None else tuple(kind for kind in kinds if kind in self._forms)
         self.begun: list[Fault] = []
         self._dt = interval_ms / 1000
         self._rng = np.random.default_rng([seed, 2])
@@ -62,10 +74,12 @@ class FaultPlan:
             self._begin(self._coming.pop())
         while self._next <= tick * self._dt:
             self._next += self._gap()
-            fault = self._draw(tick)
-            if fault is not None:
+            for fault in self._draw(tick):
                 self._occupy(fault)
-                self._begin(fault)
+                if fault.first <= tick:
+                    self._begin(fault)
+                else:
+                    insort(self._coming, fault, key=lambda one: -one.first)
         while self._active and self._active[0][0] < tick:
             heapq.heappop(self._active)
         return [fault for _, _, fault in self._active]
@@ -79,11 +93,11 @@ class FaultPlan:
         self.begun.append(fault)
 
     def _occupy(self, fault: Fault) -> None:
-        for meter in fault.meters.tolist():
+        for meter in _rows(fault).tolist():
             self._busy.setdefault(meter, []).append((fault.first, fault.last))
 
     def _free(self, meters: npt.NDArray[np.int64], first: int, last: int) -> bool:
-        space = math.ceil(SPACING_SECONDS / self._dt)
+        space = math.ceil(self._spacing / self._dt)
         for meter in meters.tolist():
             taken = [span for span in self._busy.get(meter, ()) if span[1] + space >= first]
             if any(first - space <= end and begin <= last + space for begin, end in taken):
@@ -92,15 +106,23 @@ class FaultPlan:
                 self._busy[meter] = taken
         return True
 
-    def _draw(self, tick: int) -> Fault | None:
-        for _ in range(TRIES):
+    def _draw(self, tick: int) -> list[Fault]:
+        """Faults that begin at `tick`, and others that come with them later; none where there is no room."""
+        for _ in range(TRIES if self._kinds else 0):
             if not self._deck:
-                self._deck = [list(FaultKind)[i] for i in self._rng.permutation(len(FaultKind))]
+                self._deck = [self._kinds[i] for i in self._rng.permutation(len(self._kinds))]
             kind = self._deck.pop()
-            fault = self._draw_one(kind, tick)
-            if fault.last <= self._latest and self._free(fault.meters, fault.first, fault.last):
-                return fault
-        return None
+            faults = self._draw_form(kind, tick) if self._forms else [self._draw_one(kind, tick)]
+            if faults and all(self._has_room(fault) for fault in faults):
+                return faults
+        return []
+
+    def _has_room(self, fault: Fault) -> bool:
+        return fault.last <= self._latest and (self._overlap or self._free(_rows(fault), fault.first, fault.last))
+
+    def _draw_form(self, kind: FaultKind, tick: int) -> list[Fault]:
+        forms = self._forms[kind]
+        return draw(forms[int(self._rng.integers(len(forms)))], self.grid, self._rng, tick, self._dt)
 
     def _draw_one(self, kind: FaultKind, tick: int) -> Fault:
         trait, grid = TRAITS[kind], self.grid
@@ -114,8 +136,13 @@ class FaultPlan:
             asset, asset_type, meters = (
                 grid.transformer_ids[number],
                 "TRANSFORMER",
-                grid.transformer_meters(number),
+                grid.behind(number),
             )
         else:
             asset, asset_type, meters = grid.meter_ids[meter], "METER", np.array([meter])
         return Fault(kind, asset, asset_type, feeder_id, meters, tick, last, depth)
+
+
+def _rows(fault: Fault) -> npt.NDArray[np.int64]:
+    """Rows that `fault` keeps busy; what the whole grid shares (row −1) leaves room for a meter's own trouble."""
+    return np.array([-1]) if fault.asset_type == "GRID" else fault.meters

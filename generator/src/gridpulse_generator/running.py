@@ -1,5 +1,6 @@
 """A run of the simulation: paced, sent, labelled."""
 
+import math
 from collections import Counter
 
 import numpy as np
@@ -35,6 +36,7 @@ class Run:
         self._simulation, self._plan, self._course, self._sender = simulation, plan, course, sender
         self._pacer, self._stop, self._wall_start, self._truth = pacer, stop, wall_start, truth
         self._told = 0
+        self._due = 0  # readings there would be if none were lost
         self._last_event = course.start
         self._seconds = 0.0
 
@@ -58,21 +60,26 @@ class Run:
 
     def _send_tick(self, batches: list[ReadingBatch], progress: Progress) -> bool:
         """Send the batches one by one at the pace; False when the run is over."""
-        sender, course = self._sender, self._course
+        sender, course, grid = self._sender, self._course, self._simulation.grid
+        tick_begin = (self._simulation.tick - 1) * grid.devices
         for batch in batches:
-            left = None if course.readings is None else course.readings - sender.readings
-            if left is not None and left <= 0:
+            number = grid.lookup[batch.feeder_id][1]
+            begin = tick_begin + grid.first_device[number]
+            left = math.inf if course.readings is None else course.readings - begin
+            if left <= 0:
                 return False
-            due = sender.readings / course.rate
+            due = begin / course.rate
             if course.hold:
                 due = max(due, (batch.base_timestamp - self._wall_start) / 1000)
             self._pacer.wait_until(due)
             if self._stop.requested or self._out_of_time():
                 return False
-            sender.send(batch if left is None or left >= batch.rows else _head(batch, left))
+            size = grid.feeders[number].roster.count
+            sender.send(batch if left >= size else _head(batch, grid.feeders[number].roster.ids[: int(left)]))
+            self._due = begin + min(size, int(min(left, size)))
             self._last_event = batch.base_timestamp
             progress.update(sender.readings, batch.base_timestamp, len(self._plan.begun))
-        return True
+        return course.readings is None or tick_begin + grid.devices < course.readings
 
     def _out_of_time(self) -> bool:
         return self._course.seconds is not None and self._pacer.elapsed >= self._course.seconds
@@ -85,8 +92,12 @@ class Run:
         self._told = len(self._plan.begun)
 
     def _last_tick(self, fault: Fault) -> int:
-        """Return the tick of the last reading sent of the fault's first meter; meters go out in the order of the grid."""
-        return (self._sender.readings - 1 - int(fault.meters[0])) // self._simulation.grid.meters
+        """Return the tick of the last reading due of the fault's first meter; meters go out feeder by feeder."""
+        grid = self._simulation.grid
+        row = int(fault.meters[0])
+        number = grid.feeder_of(row)
+        place = grid.first_device[number] + int(np.flatnonzero(grid.rows(number) == row)[0])
+        return int((self._due - 1 - place) // grid.devices)
 
     def _sent_faults(self) -> list[Fault]:
         return [fault for fault in self._plan.begun if fault.first <= self._last_tick(fault)]
@@ -108,6 +119,6 @@ class Run:
         )
 
 
-def _head(batch: ReadingBatch, rows: int) -> ReadingBatch:
-    """Keep the first `rows` rows."""
-    return batch.take(np.arange(batch.rows) < rows)
+def _head(batch: ReadingBatch, meters: tuple[str, ...]) -> ReadingBatch:
+    """Keep the rows of `meters`."""
+    return batch.take(np.isin(batch.roster.ids, meters))

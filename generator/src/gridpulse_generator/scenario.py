@@ -9,14 +9,17 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gridpulse_generator.errors import UsageError
-from gridpulse_generator.faults import TRAITS, Fault, FaultKind
+from gridpulse_generator.faults import FORMS, TRAITS, Fault, FaultKind, Form
 from gridpulse_generator.grid import Grid
+from gridpulse_runtime.errors import UsageError
 
 __all__ = ["read_scenario"]
 
 Located = tuple[str, str, str, npt.NDArray[np.int64]]
-DEEPEST = {FaultKind.EQUIPMENT_FAILURE: 200.0, FaultKind.DEVIATION: 20.0}
+DEEPEST = {"failing": 200.0, "overcurrent": 20.0, "level": 2.0, "dip": 2.0, "dead": 2.0, "dip_of_a_phase": 2.0}
+"""Of the others ten times the deepest that is drawn."""
+REPORTED = (0.1, 0.7)
+"""Share of its energy that a thief's meter reports, where the scenario does not say."""
 
 
 class Entry(BaseModel):
@@ -25,10 +28,11 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: FaultKind
+    effect: str = ""
     asset: str = "random"
     start: Annotated[float, Field(ge=0)]
     duration: Annotated[float, Field(gt=0)]
-    depth: Annotated[float, Field(ge=0)] | None = None
+    depth: float | None = None
 
 
 class Scenario(BaseModel):
@@ -39,11 +43,19 @@ class Scenario(BaseModel):
     fault: list[Entry]
 
 
-def read_scenario(path: Path, grid: Grid, *, seed: int = 0, interval_ms: int = 1000, ticks: int | None = None) -> list[Fault]:
+def read_scenario(
+    path: Path,
+    grid: Grid,
+    *,
+    seed: int = 0,
+    interval_ms: int = 1000,
+    ticks: int | None = None,
+    overlap: bool = False,
+) -> list[Fault]:
     """Faults of the file on the assets of `grid`; "random" meters and depths not given are drawn with `seed`.
 
-    Raises UsageError: unreadable, a wrong entry, an asset the grid does not have, two faults at once on a meter, or one that
-    would outlast `ticks`, the end of the run.
+    Raises UsageError: unreadable, a wrong entry, an asset the grid does not have, two faults at once on a meter (unless
+    `overlap`), or one that would outlast `ticks`, the end of the run.
     """
     rng = np.random.default_rng([seed, 3])
     faults: list[Fault] = []
@@ -57,7 +69,7 @@ def read_scenario(path: Path, grid: Grid, *, seed: int = 0, interval_ms: int = 1
                 f"the run ends after {ticks * interval_ms / 1000:g} s"
             )
         fault = _fault(entry, grid, rng, first, last, where, faults)
-        if any(_overlap(fault, other) for other in faults):
+        if not overlap and any(_overlap(fault, other) for other in faults):
             raise UsageError(f"{where}: {fault.asset_id} has another fault at that time")
         faults.append(fault)
     return faults
@@ -84,21 +96,39 @@ def _fault(
     where: str,
     others: list[Fault],
 ) -> Fault:
-    depth = float(rng.uniform(*TRAITS[entry.kind].depth)) if entry.depth is None else entry.depth
-    if depth > DEEPEST.get(entry.kind, 2.0):
-        raise UsageError(f"{where}: depth {depth:g} is beyond {DEEPEST.get(entry.kind, 2.0):g}")
+    form = _form(entry, where)
+    band = TRAITS[entry.kind].depth if entry.kind in TRAITS else REPORTED if form.effect == "theft" else form.depth
+    depth = float(rng.uniform(*band)) if entry.depth is None else entry.depth
+    deepest = DEEPEST.get(form.effect, 10 * max(abs(bound) for bound in form.depth))
+    if abs(depth) > deepest or (depth < 0 and not form.signed):
+        raise UsageError(f"{where}: depth {depth:g} is beyond {deepest if depth > 0 else 0:g}")
+    last = last if form.most is None else min(last, first + form.most - 1)
     for _ in range(100):
-        located = _locate(entry.asset, grid, rng)
+        located = ("grid", "GRID", "", np.arange(grid.devices)) if form.where == ("GRID",) else _locate(entry.asset, grid, rng)
         if located is None:
             raise UsageError(
                 f"{where}: the grid has no {entry.asset!r}; it has {grid.meter_ids[0]} to {grid.meter_ids[-1]}, "
                 f"{grid.transformer_ids[0]} to {grid.transformer_ids[-1]}, "
                 f"{grid.feeders[0].feeder_id} to {grid.feeders[-1].feeder_id}"
             )
-        fault = Fault(entry.kind, *located, first, last, depth)
+        effect = entry.effect if entry.kind in TRAITS else form.effect
+        asset, asset_type, feeder_id, meters = located
+        fault = Fault(entry.kind, asset, asset_type, feeder_id, meters, first, last, depth, effect)
         if entry.asset != "random" or not any(_overlap(fault, other) for other in others):
             break
     return fault
+
+
+def _form(entry: Entry, where: str) -> Form:
+    """Find the form that the entry means: the first of its kind, or the one with its effect."""
+    forms = [form for form in FORMS if form.kind is entry.kind]
+    if entry.kind is FaultKind.STORM:
+        raise UsageError(f"{where}: a STORM is made of OUTAGE faults; write those")
+    for form in forms:
+        if entry.effect in ("", form.effect):
+            return form
+    known = ", ".join(dict.fromkeys(form.effect for form in forms))
+    raise UsageError(f"{where}: {entry.kind} has no effect {entry.effect!r}; it has {known}")
 
 
 def _locate(asset: str, grid: Grid, rng: np.random.Generator) -> Located | None:
@@ -111,10 +141,9 @@ def _locate(asset: str, grid: Grid, rng: np.random.Generator) -> Located | None:
     if asset_type == "METER":
         feeder, meters = int(grid.feeder[number]), np.array([number])
     elif asset_type == "TRANSFORMER":
-        feeder, meters = int(grid.transformer_feeder[number]), grid.transformer_meters(number)
+        feeder, meters = int(grid.transformer_feeder[number]), grid.behind(number)
     else:
-        feeder = number
-        meters = np.arange(grid.feeders[number].begin, grid.feeders[number].end)
+        feeder, meters = number, grid.rows(number)
     return asset, asset_type, grid.feeders[feeder].feeder_id, meters
 
 

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_generator.faults import Fault, Values, apply
+from gridpulse_generator.arriving import arrived, is_disturbed
+from gridpulse_generator.faults import Fault, Moment, Stage, Values, effect_of
 from gridpulse_generator.grid import NOMINAL_VOLTAGE, SOLAR, Feeder, Grid
+from gridpulse_generator.heads import HeadMeters
 from gridpulse_generator.load import Demand
 from gridpulse_generator.plan import FaultPlan
 from gridpulse_generator.supply import Supply
@@ -28,7 +30,9 @@ class Simulation:
     """Ticks of `grid` from epoch ms `start`, `interval_ms` apart; the same arguments give the same readings to the bit.
 
     `plan` puts faults into it. Feeders are read one after the other within an interval, as head-ends poll:
-    `timestamp(feeder, tick)` says when.
+    `timestamp(feeder, tick)` says when. `missing`: share of the readings that get lost on their way. `means`: a reading is the
+    mean over the interval before it, as billing meters report, not what is so at that moment; `weekends`: offices and factories
+    rest then. None of faults, losses and head meters changes what the other meters read.
     """
 
     def __init__(
@@ -38,13 +42,17 @@ class Simulation:
         start: int = 0,
         interval_ms: int = 1000,
         plan: FaultPlan | None = None,
+        *,
+        missing: float = 0.0,
+        means: bool = False,
+        weekends: bool = False,
     ) -> None:
         self.grid, self.start, self.interval_ms, self.tick = grid, start, interval_ms, 0
         self._plan = plan
         rng = np.random.default_rng([seed, 1])
         dt = interval_ms / 1000
         self._rng = rng
-        self._demand = Demand(grid, rng, start, dt)
+        self._demand = Demand(grid, rng, start, dt, means=means, weekends=weekends)
         self._supply = Supply(grid, rng, dt)
         self._surroundings = Surroundings(grid, rng, start, dt)
         self._three = np.flatnonzero(grid.phases > 1)
@@ -53,8 +61,21 @@ class Simulation:
         self._imported = rng.uniform(1e6, 3e7, grid.meters)
         self._exported = np.where(grid.kind == SOLAR, rng.uniform(1e5, 1e7, grid.meters), 0.0)
         self._noise = np.empty(grid.meters, np.float32)
-        self._zero_offsets = np.zeros(grid.meters, np.int32)
+        self._heads = HeadMeters(grid, seed, start, dt) if grid.heads else None
+        if self._heads:
+            self._imported = np.append(self._imported, self._heads.imported)
+            self._exported = np.append(self._exported, self._heads.exported)
+        # A slice is a view, an array of rows a copy: taken where customers and head meters lie apart.
+        self._rows = [
+            grid.rows(number) if grid.heads else slice(feeder.begin, feeder.end) for number, feeder in enumerate(grid.feeders)
+        ]
+        self._zero_offsets = np.zeros(grid.devices, np.int32)
         self._phase_ms = [feeder.begin * interval_ms // grid.meters for feeder in grid.feeders]
+        # Apart from the readings' own randomness, so that a fault changes nothing but what it touches.
+        self._fault_rng = np.random.default_rng([seed, 5])
+        self._loss_rng = np.random.default_rng([seed, 6])
+        self._missing = missing
+        self._memories: dict[int, tuple[Fault, dict[str, npt.NDArray[Any]]]] = {}
 
     def timestamp(self, feeder: int, tick: int) -> int:
         """Epoch ms of the readings of feeder number `feeder` in tick `tick`."""
@@ -72,13 +93,30 @@ class Simulation:
         """
         values = self._normal()
         faults: list[Fault] = [] if self._plan is None else self._plan.active(self.tick)
-        for fault in faults:
-            apply(fault, values, self.tick, self.grid.rated_current)
+        self._memories = {id(fault): self._memories.get(id(fault), (fault, {})) for fault in faults}
+        self._apply(faults, values, Stage.SUPPLY, Stage.DEMAND)
+        if self._heads:
+            self._heads.measure(self.tick, values)
+        self._apply(faults, values, Stage.METERING, Stage.ARRIVAL)
         columns = self._round(values)
+        self._lose(values)
         status = values.status if faults else None
-        batches = [self._batch(number, feeder, columns, status) for number, feeder in enumerate(self.grid.feeders)]
+        batches = [self._batch(number, feeder, columns, status, values) for number, feeder in enumerate(self.grid.feeders)]
         self.tick += 1
-        return batches
+        return [batch for batch in batches if batch.rows]
+
+    def _apply(self, faults: list[Fault], values: Values, *stages: Stage) -> None:
+        for stage in stages if faults else ():
+            for fault in faults:
+                acts_at, effect = effect_of(fault)
+                if acts_at is stage:
+                    memory = self._memories[id(fault)][1]
+                    effect(fault, values, Moment(self.tick, self.interval_ms / 1000, self.grid, self._fault_rng, memory))
+
+    def _lose(self, values: Values) -> None:
+        if self._missing:
+            lost = self._loss_rng.random(values.active.size, np.float32) < self._missing
+            values.missing = lost if values.missing is None else values.missing | lost
 
     def _normal(self) -> Values:
         """Make what the meters would measure without any fault."""
@@ -96,8 +134,13 @@ class Simulation:
         current /= mean
         temperature = self._surroundings.temperature(self.tick, current)
         current *= 1 + CURRENT_NOISE * self._fresh_noise()
-        status = np.zeros(self.grid.meters, np.int32)
-        return Values(volts, current, active, reactive, temperature, status)
+        frequency = self._surroundings.frequencies(self._supply.frequency())
+        thd = self._surroundings.thd()
+        status = np.zeros(self.grid.devices, np.int32)
+        values = Values(volts, current, active, reactive, temperature, status, frequency, thd)
+        if self._heads:
+            self._heads.extend(values, self._supply)
+        return values
 
     def _fresh_noise(self) -> Floats:
         self._rng.standard_normal(out=self._noise, dtype=np.float32)
@@ -105,11 +148,13 @@ class Simulation:
 
     def _round(self, values: Values) -> dict[str, npt.NDArray[Any]]:
         """Round as the meters do, and let the registers count what the rounded power was over the interval."""
-        frequency = self._surroundings.frequencies(self._supply.frequency())
         active = np.rint(values.active) + np.float32(0)  # no −0 W
+        counted = active if values.counted is None else np.rint(values.counted)
         hours = self.interval_ms / MS_PER_HOUR
-        self._imported += np.maximum(active, 0) * hours
-        self._exported -= np.minimum(active, 0) * hours
+        self._imported += np.maximum(counted, 0) * hours
+        self._exported -= np.minimum(counted, 0) * hours
+        if values.stepped is not None:
+            self._imported = np.maximum(self._imported + values.stepped, 0)
         volts = _to(values.volts, 10)
         return {
             "voltage": volts[0],
@@ -118,8 +163,8 @@ class Simulation:
             "current": _to(values.current, 100),
             "active_power": active,
             "reactive_power": np.rint(values.reactive),
-            "frequency": _to(frequency, 1000),
-            "thd": _to(self._surroundings.thd(), 10),
+            "frequency": _to(values.frequency, 1000),
+            "thd": _to(values.thd, 10),
             "temperature": _to(values.temperature, 10),
             "energy_import": np.floor(self._imported),
             "energy_export": np.floor(self._exported),
@@ -131,12 +176,13 @@ class Simulation:
         feeder: Feeder,
         columns: dict[str, npt.NDArray[Any]],
         status: npt.NDArray[np.int32] | None,
+        values: Values,
     ) -> ReadingBatch:
-        rows = slice(feeder.begin, feeder.end)
-        measured = {name: values[rows] for name, values in columns.items()}
-        if not feeder.has_three_phase:
+        rows = self._rows[number]
+        measured = {name: column[rows] for name, column in columns.items()}
+        if not feeder.has_three_phase and not self.grid.heads:
             del measured["voltage_b"], measured["voltage_c"]
-        if not feeder.has_solar:
+        if not feeder.has_solar and not measured["energy_export"].any():
             del measured["energy_export"]
         batch = ReadingBatch(
             feeder_id=feeder.feeder_id,
@@ -150,7 +196,7 @@ class Simulation:
         # No status column where all is well: a row of zeros tells nothing.
         if status is not None and status[rows].any():
             batch.status = status[rows]
-        return batch
+        return arrived(batch, self.grid.rows(number), values) if is_disturbed(values) else batch
 
 
 def _to(values: Floats, steps: int) -> Floats:

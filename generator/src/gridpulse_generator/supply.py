@@ -24,7 +24,10 @@ FREQUENCY, FREQUENCY_SIGMA, FREQUENCY_SECONDS = 50.0, 0.015, 100.0
 
 
 class Supply:
-    """Voltage and frequency, tick by tick, `dt` seconds apart. Neighbours do not see a fault, so each label is exact."""
+    """Voltage and frequency, tick by tick, `dt` seconds apart. Neighbours do not see a fault, so each label is exact.
+
+    `busbar`: V at each transformer as of the last call of `voltage`, before the phases part.
+    """
 
     def __init__(self, grid: Grid, rng: np.random.Generator, dt: float) -> None:
         self._grid = grid
@@ -36,6 +39,7 @@ class Supply:
         self._drop_per_watt = (ohm / NOMINAL_VOLTAGE).astype(np.float32)
         self._own_offset = self.phase_offset[grid.phase * (grid.phases == 1), grid.transformer]
         self._own_offset = self._own_offset * np.float32(NOMINAL_VOLTAGE)
+        self.busbar = np.full(transformers, NOMINAL_VOLTAGE, np.float32)
         self._frequency = Wander(rng, 1, FREQUENCY_SIGMA, FREQUENCY_SECONDS, dt)
 
     def voltage(self, active: Floats) -> Floats:
@@ -48,6 +52,7 @@ class Supply:
         level = bus[grid.transformer_feeder] + self._tap
         level -= TRANSFORMER_DROP * (by_transformer / grid.transformer_rating)
         level *= np.float32(NOMINAL_VOLTAGE)
+        self.busbar = level
         volts = level[grid.transformer]
         volts -= self._drop_per_watt * active
         volts += self._own_offset

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from gridpulse_generator.grid import Grid
 
-__all__ = ["Surroundings"]
+__all__ = ["Surroundings", "ambient"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -41,9 +41,8 @@ class Surroundings:
         target *= 1 if self._first else self._approach
         self._first = False
         self._heat += target
-        day = (self._start + tick * self._dt) / SECONDS_PER_DAY
-        ambient = AMBIENT + DAILY_SWING * math.cos(2 * math.pi * (day - WARMEST_HOUR / 24))
-        return self._place + self._heat + np.float32(ambient) + TEMPERATURE_NOISE * self._fresh_noise()
+        around = np.float32(ambient(self._start + tick * self._dt))
+        return self._place + self._heat + around + TEMPERATURE_NOISE * self._fresh_noise()
 
     def thd(self) -> Floats:
         """% of the voltage."""
@@ -56,3 +55,9 @@ class Surroundings:
     def _fresh_noise(self) -> Floats:
         self._rng.standard_normal(out=self._noise, dtype=np.float32)
         return self._noise
+
+
+def ambient(seconds: float) -> float:
+    """°C of the air at epoch `seconds`."""
+    day = seconds / SECONDS_PER_DAY
+    return AMBIENT + DAILY_SWING * math.cos(2 * math.pi * (day - WARMEST_HOUR / 24))

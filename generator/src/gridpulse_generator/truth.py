@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Self
 
-from gridpulse_generator.errors import UsageError
 from gridpulse_generator.faults import Fault
 from gridpulse_generator.grid import Grid
+from gridpulse_runtime.errors import UsageError
 
 __all__ = ["TruthFile", "label"]
 
@@ -20,7 +20,7 @@ def label(fault: Fault, grid: Grid, timestamp: TimeOf, last_tick: int | None = N
 
     `timestamp(feeder number, tick)` is the simulation's. A run that stopped at `last_tick` within the fault cuts its end.
     """
-    feeder = int(grid.feeder[fault.meters[0]])
+    feeder = grid.feeder_of(int(fault.meters[0]))
     last = fault.last if last_tick is None else min(fault.last, last_tick)
     return {
         "kind": fault.kind.value,
@@ -30,7 +30,8 @@ def label(fault: Fault, grid: Grid, timestamp: TimeOf, last_tick: int | None = N
         "start": timestamp(feeder, fault.first),
         "end": timestamp(feeder, last),
         "depth": round(fault.depth, 4),
-        "meters": [grid.meter_ids[meter] for meter in fault.meters.tolist()],
+        "note": fault.note,
+        "meters": [grid.device_ids[row] for row in fault.meters.tolist()],
     }
 
 

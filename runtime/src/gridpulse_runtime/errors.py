@@ -1,6 +1,6 @@
-"""The two ways a delivery can fail, each named by what is to be done."""
+"""Failures, each named by what is to be done."""
 
-__all__ = ["RefusedError", "UnavailableError"]
+__all__ = ["RefusedError", "UnavailableError", "UsageError"]
 
 
 class RefusedError(Exception):
@@ -13,3 +13,7 @@ class UnavailableError(Exception):
     def __init__(self, detail: str, retry_after: float | None = None) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class UsageError(Exception):
+    """An option or input of a command is wrong: told in one line, exit code 2."""

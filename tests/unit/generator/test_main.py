@@ -20,7 +20,8 @@ def test_help_lists_commands_and_variables(monkeypatch: pytest.MonkeyPatch, caps
         assert word in told
     assert call(monkeypatch, "run", "--help") == 0
     told = capsys.readouterr().out
-    for option in ("--meters", "--rate", "--count", "--duration", "--scenario", "--faults-per-hour", "--truth", "--json"):
+    for option in ("--meters", "--rate", "--count", "--duration", "--scenario", "--faults-per-hour", "--truth", "--json",
+                   "--fault-kinds", "--fault-overlap", "--transformer-meters", "--missing", "--interval-means"):  # fmt: skip
         assert option in told
 
 
@@ -31,6 +32,7 @@ def test_help_lists_commands_and_variables(monkeypatch: pytest.MonkeyPatch, caps
         (["run", "--rate", "0"], "'0' is not a positive number"),
         (["--start", "soon"], "'soon' is no time"),
         (["--bogus"], "--bogus"),
+        (["--fault-kinds", "SAG,FIRE"], "'SAG,FIRE': expected all, or some of SAG, "),
         (["--scenario", "/nowhere.toml"], "/nowhere.toml: cannot be read"),
         (["--truth", "/nowhere/truth"], "cannot write /nowhere/truth"),
         (["replay"], "INPUT"),

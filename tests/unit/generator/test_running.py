@@ -1,7 +1,8 @@
 import io
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from rich.console import Console
 
+from gridpulse_generator import commands
 from gridpulse_generator.assets import asset_records
 from gridpulse_generator.course import Course, chart
 from gridpulse_generator.errors import UndeliveredError
@@ -19,6 +21,7 @@ from gridpulse_generator.progress import Progress
 from gridpulse_generator.running import Run
 from gridpulse_generator.scenario import read_scenario
 from gridpulse_generator.sending import Sender
+from gridpulse_generator.session import Session
 from gridpulse_generator.simulation import Simulation
 from gridpulse_generator.truth import TruthFile
 from gridpulse_schemas import Codec, ReadingBatch
@@ -152,6 +155,22 @@ def test_a_count_is_kept_to_the_reading(codec: Codec) -> None:
     assert [batch.rows for batch in batches] == [100, 100, 50, 100, 80]
 
 
+def test_what_is_lost_or_silent_does_not_hurry_the_run(codec: Codec, tmp_path: Path) -> None:
+    grid = Grid(250, 100, heads=True)
+    (tmp_path / "s.toml").write_text('[[fault]]\nkind = "SILENT"\nasset = "feeder-0002"\nstart = 2\nduration = 4\n')
+    plan = FaultPlan(grid, scenario=read_scenario(tmp_path / "s.toml", grid))
+    truth = TruthFile(tmp_path / "truth.jsonl")
+    course = Course(NOW, float(grid.devices), 8 * grid.devices - 1, None, hold=False)
+    rig = Rig(codec, grid, course, plan, truth=truth)
+    batches = rig.go()
+    times = [(batch.base_timestamp - NOW) / 1000 for batch in batches if batch.feeder_id == "feeder-0002"]
+    assert [round(time, 1) for time in times] == [0.4, 1.4, 6.4, 7.4]
+    assert [at - 50.0 for at, *_ in rig.kafka.sent] == pytest.approx([(b.base_timestamp - NOW) / 1000 for b in batches], abs=0.02)
+    assert batches[-1].rows == 50 + 2 - 1, "the count is of the readings due"
+    label = json.loads((tmp_path / "truth.jsonl").read_text())
+    assert (label["start"] - NOW, label["end"] - NOW, len(label["meters"])) == (2400, 5400, 104)
+
+
 def test_a_run_that_caught_up_goes_on_in_real_time(codec: Codec) -> None:
     rig = Rig(codec, Grid(100), Course(NOW - 5000, math.inf, 1000, None, hold=True))
     rig.go()
@@ -204,6 +223,44 @@ def test_singles_carry_the_same_readings(codec: Codec) -> None:
         assert record["voltage"] == batch.columns["voltage"][row]
         assert (record["voltage_b"] is None) == (grid.phases[grid.lookup[record["meter_id"]][1]] == 1)
         assert record["sent_at"] == NOW
+
+
+def test_options_of_the_run_reach_the_readings(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], codec: Codec, tmp_path: Path
+) -> None:
+    kafka = FakeKafka(FakeClock())
+
+    @contextmanager
+    def connected(*, as_json: bool, singles: bool) -> Iterator[Session]:
+        assert not singles
+        yield Session(Sender(kafka, codec), Stop(), as_json)
+
+    monkeypatch.setattr(commands, "connected", connected)
+    commands.run(
+        meters=50,
+        meters_per_feeder=50,
+        interval=60.0,
+        seed=2,
+        start=NOW,
+        rate=math.inf,
+        count=52 * 200,
+        faults_per_hour=60,
+        fault_kinds="THD, unbalance",
+        truth=tmp_path / "truth.jsonl",
+        transformer_meters=True,
+        missing=0.1,
+        interval_means=True,
+        weekends=True,
+        as_json=True,
+    )
+    told = json.loads(capsys.readouterr().out)
+    assert set(told["faults"]) == {"THD", "UNBALANCE"}
+    batches = [codec.decode_batch(value) for _, topic, _, value in kafka.sent if topic == "meter.readings"]
+    assert len(batches) == 200
+    assert sum(batch.rows for batch in batches) == told["readings"] == pytest.approx(0.9 * 52 * 200, rel=0.03)
+    assert any("tx-0001-1" in batch.roster.ids for batch in batches)
+    labels = [json.loads(line) for line in (tmp_path / "truth.jsonl").read_text().splitlines()]
+    assert {label["kind"] for label in labels} == {"THD", "UNBALANCE"}
 
 
 def test_a_full_queue_is_waited_for(codec: Codec) -> None:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gridpulse_generator.errors import UsageError
+from gridpulse_runtime.errors import UsageError
 from gridpulse_schemas import COLUMN_NAMES
 
-__all__ = ["FIELDS", "map_columns", "read_scales"]
+__all__ = ["FIELDS", "has_measurement", "map_columns", "no_measurement", "read_scales"]
 
 FIELDS = ("meter_id", "feeder_id", "timestamp", *COLUMN_NAMES, "status")
 ALSO_CALLED = {
@@ -19,11 +19,11 @@ ALSO_CALLED = {
 }
 
 
-def map_columns(columns: Sequence[str], assignments: Iterable[str]) -> dict[str, str]:
+def map_columns(columns: Sequence[str], assignments: Iterable[str], *, measured: bool = True) -> dict[str, str]:
     """Column of every field that has one: `assignments` (COLUMN=FIELD) first, then columns that are named as a field.
 
     Raises UsageError: an assignment that is none, a column or field that does not exist, two columns for a field, no
-    timestamp, no measurement.
+    timestamp, and where `measured` no measurement.
     """
     mapped: dict[str, str] = {}
     for assignment in assignments:
@@ -38,7 +38,10 @@ def map_columns(columns: Sequence[str], assignments: Iterable[str]) -> dict[str,
             raise UsageError(f"--map {assignment}: {field} is already {mapped[field]!r}")
         mapped[field] = column
     _guess(mapped, columns)
-    _require(mapped, columns)
+    if "timestamp" not in mapped:
+        raise UsageError(f"no column is the timestamp: add --map COLUMN=timestamp; {_available(columns)}")
+    if measured and not has_measurement(mapped):
+        raise UsageError(no_measurement(columns))
     return mapped
 
 
@@ -51,12 +54,18 @@ def _guess(mapped: dict[str, str], columns: Sequence[str]) -> None:
                 mapped[field] = plain.pop(name)
 
 
-def _require(mapped: Mapping[str, str], columns: Sequence[str]) -> None:
-    available = f"the file has {', '.join(columns)}"
-    if "timestamp" not in mapped:
-        raise UsageError(f"no column is the timestamp: add --map COLUMN=timestamp; {available}")
-    if not set(mapped) & set(COLUMN_NAMES):
-        raise UsageError(f"no column is a measurement: add --map COLUMN=FIELD with one of {', '.join(COLUMN_NAMES)}; {available}")
+def has_measurement(mapped: Mapping[str, str]) -> bool:
+    """Whether a column is a measurement."""
+    return any(name in mapped for name in COLUMN_NAMES)
+
+
+def no_measurement(columns: Sequence[str]) -> str:
+    """What to do about a file none of whose `columns` is a measurement."""
+    return f"no column is a measurement: add --map COLUMN=FIELD with one of {', '.join(COLUMN_NAMES)}; {_available(columns)}"
+
+
+def _available(columns: Sequence[str]) -> str:
+    return f"the file has {', '.join(columns)}"
 
 
 def read_scales(assignments: Iterable[str], mapped: Mapping[str, str]) -> dict[str, float]:

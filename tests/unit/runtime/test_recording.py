@@ -1,23 +1,23 @@
 import gzip
 import importlib.metadata
-import io
-import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as papq
 import pytest
-from rich.console import Console
 
-from gridpulse_generator.errors import UsageError
-from gridpulse_generator.mapping import map_columns
-from gridpulse_generator.pacing import Pacer, Stop
-from gridpulse_generator.progress import Progress
-from gridpulse_generator.recording import BAD_LINE, NO_ID, NO_TIMESTAMP, NO_VALUE, read_recording
-from gridpulse_generator.replaying import Replay, recorded_batches
-from gridpulse_generator.times import parse_time
+from gridpulse_runtime.errors import UsageError
+from gridpulse_runtime.recording import (
+    BAD_LINE,
+    NO_ID,
+    NO_TIMESTAMP,
+    NO_VALUE,
+    map_columns,
+    parse_time,
+    read_recording,
+    recorded_batches,
+)
 from gridpulse_schemas import ReadingBatch
 
 
@@ -166,47 +166,6 @@ def test_batches_hold_every_row_once_by_feeder_and_time(tmp_path: Path, rows: in
     assert all(batch.rows <= rows and batch.offset_ms[-1] <= span for batch in batches)
     ends = [int(batch.timestamps()[-1]) for batch in batches]
     assert ends == sorted(ends)
-
-
-class FakeSender:
-    def __init__(self, clock: list[float]) -> None:
-        self.clock, self.readings, self.messages = clock, 0, 0
-        self.sent: list[tuple[float, ReadingBatch]] = []
-
-    def send(self, batch: ReadingBatch) -> None:
-        self.sent.append((self.clock[0], batch))
-        self.readings += batch.rows
-
-    def finish(self) -> None:
-        pass
-
-
-@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 49.0), (10.0, 4.9), (math.inf, 0.0)])
-def test_a_replay_keeps_the_recorded_pace(tmp_path: Path, speed: float, seconds: float) -> None:
-    clock = [0.0]
-
-    def pause(wait: float) -> None:
-        clock[0] += wait
-
-    sender: Any = FakeSender(clock)
-    pacer = Pacer(pause, lambda: clock[0])
-    replay = Replay(read_recording(many(tmp_path)), sender, pacer=pacer, stop=Stop(), speed=speed)
-    replay.go(Progress(None, Console(file=io.StringIO())))
-    check_complete([batch for _, batch in sender.sent])
-    assert clock[0] == pytest.approx(seconds)
-    if seconds:
-        for at, batch in sender.sent:
-            newest = (int(batch.timestamps()[-1]) - 1_760_097_600_000) / 1000 / speed
-            assert at == pytest.approx(newest), "not before it was measured"
-    assert replay.summary().first == "2025-10-10T12:00:00Z"
-
-
-def test_a_replay_can_be_moved_to_another_time(tmp_path: Path) -> None:
-    sender: Any = FakeSender([0.0])
-    Replay(read_recording(many(tmp_path)), sender, pacer=Pacer(), stop=Stop(), speed=math.inf, start=5000).go(
-        Progress(None, Console(file=io.StringIO()))
-    )
-    assert min(int(batch.timestamps()[0]) for _, batch in sender.sent) == 5000
 
 
 def test_a_real_recording_is_mapped_and_batched() -> None:
