@@ -11,10 +11,10 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench lock clean
+.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores lock clean
 
 help: ## Show what can be done
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  demo takes METERS=10000 RATE=<readings/s> DURATION=<seconds> INPUT=<csv or parquet file>"
 
 setup: .venv/ready ## Install uv, the locked packages and the members into .venv
@@ -40,6 +40,12 @@ format: setup ## Let ruff lay out the code
 
 bench: setup ## Throughput and latency on real Kafka, printed with the machine they were measured on
 	@$(BIN)/python tests/bench/pipeline.py $(ARGS)
+
+bench-quality: setup ## What the detector finds of known faults, and how often it cries without one
+	@$(BIN)/python tests/bench/quality.py $(ARGS)
+
+bench-scores: setup ## The statistical score against detectors from the literature
+	@$(BIN)/python tests/bench/scores.py $(ARGS)
 
 lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
 	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \

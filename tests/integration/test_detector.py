@@ -116,10 +116,10 @@ class Wire:
                 if not self.mine(message):
                     continue
                 batch = self.codec.decode_batch(message.value())
-                outcome = detector.judge(batch, stores.setdefault(batch.feeder_id, Store()))
+                outcome = detector.judge(batch, stores.setdefault(batch.feeder_id, Store()), message.offset())
                 place = {"topic": VALID, "partition": message.partition(), "offset": message.offset()}
-                for ordinal, (event, meter) in enumerate(outcome.events):
-                    record = anomaly_record(event, meter, batch, rules, {**place, "ordinal": ordinal})
+                for ordinal, change in enumerate(outcome.changes):
+                    record = anomaly_record(change, batch.feeder_id, rules, {**place, "ordinal": ordinal})
                     events[record["anomaly_id"], record["revision"]] = record
         reader.close()
         return events
@@ -234,9 +234,9 @@ def test_without_its_state_directory_it_goes_on_from_the_changelog(
 
 def test_rules_with_a_mistake_end_it_with_one_line(start_app: Make, tmp_path: Path) -> None:
     path = tmp_path / "rules.toml"
-    path.write_text("[moving_average]\nsigmas = 5\n")
+    path.write_text("[moving_average]\nsigmas = 50\n")
     app = start_app("detector", GRIDPULSE_RULES=str(path))
     assert app.process.wait(60) == 2
     (line,) = app.log.read_text().splitlines()
-    assert line.startswith(f"GRIDPULSE_RULES: {path}: moving_average.sigmas = 5: ")
-    assert "less than or equal to 4" in line
+    assert line.startswith(f"GRIDPULSE_RULES: {path}: moving_average.sigmas = 50: ")
+    assert "allowed: 1.5 to 10" in line

@@ -1,6 +1,12 @@
-"""One typed door to numba, so that compiled functions keep their signatures under strict mypy."""
+"""One typed door to numba: compiled functions keep their signatures under strict mypy, and old machine code is never run."""
 
+import hashlib
+import os
+import shutil
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TypeVar, cast
 
 import numba
@@ -12,4 +18,33 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def compiled(function: F) -> F:
     """Compile on first call, keep the machine code on disk, release the GIL. No fastmath: replay must equal live to the bit."""
+    numba.config.CACHE_DIR = _kept(function.__module__.partition(".")[0])
     return cast("F", numba.njit(cache=True, nogil=True)(function))
+
+
+@cache
+def _kept(package: str) -> str:
+    """Folder for the machine code of `package` as it is now; "" leaves it to numba: the package is read-only, or is none.
+
+    numba looks only at the file of a function, not at those it calls into: one changed rule would leave the kernel that inlines
+    it as it was. So the folder is named by all sources, and those of other versions are removed.
+    """
+    home = _home(package)
+    if home is None or not os.access(home, os.W_OK):
+        return ""
+    kept = home / "__pycache__"
+    digest = hashlib.sha256()
+    for folder in (home, Path(__file__).parent):
+        for source in sorted(folder.rglob("*.py")):
+            digest.update(source.read_bytes())
+    own = kept / f"compiled-{digest.hexdigest()[:16]}"
+    for other in kept.glob("compiled-*"):
+        if other != own:
+            shutil.rmtree(other, ignore_errors=True)
+    return str(own)
+
+
+def _home(package: str) -> Path | None:
+    """Folder of `package`; None for what is none, as a script."""
+    spec = None if package == "__main__" else find_spec(package)
+    return Path(spec.origin).parent if spec is not None and spec.origin and spec.submodule_search_locations else None

@@ -95,7 +95,7 @@ class _Walk:
         value, position = take_long(self.data, position)
         return self.advance(position, value) if kind in ("bytes", "string") else position
 
-    def items(self, position: int, item: Any, keyed: bool, depth: int) -> int:  # noqa: FBT001
+    def items(self, position: int, item: Any, keyed: bool, depth: int) -> int:
         width = SIZES.get(item) if isinstance(item, str) and not keyed else None
         total = 0
         while True:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Detector, Outcome
+from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Change, Detector, Outcome
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.ruleset import Rules
 from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
 
 T0 = 1_700_000_000_000  # a multiple of the panes of every test
-CHANGES = ("", "OPENED", "UPDATED", "CLOSED")
+CHANGES = ("", "OPENED", "UPDATED", "CLOSED", "RETRACTED")
 
 
 class Event(NamedTuple):
@@ -88,16 +88,17 @@ class Feeder:
         return self.take(self.detector.judge(batch, self.store))
 
     def take(self, outcome: Outcome) -> list[Event]:
-        events = [self.event(event, meter) for event, meter in outcome.events]
+        events = [self.event(change) for change in outcome.changes]
         self.events += events
         self.panes += [((pane.start_ms - T0) / 1000, pane.sums) for pane in outcome.panes]
         for name in self.totals:
             self.totals[name] += getattr(outcome, name)
         return events
 
-    def event(self, event: Any, meter: str) -> Event:
+    def event(self, change: Change) -> Event:
+        event = change.event
         return Event(
-            meter,
+            change.asset_id,
             self.rules.channels[event["channel"]][0],
             CHANGES[event["change"]],
             int(event["revision"]),
@@ -116,7 +117,8 @@ class Feeder:
 
     @property
     def meters(self) -> list[str]:
-        return self.store[ROSTER_KEY].decode().split("\n")
+        """Assets with a place; the feeder's own comes first and is left out."""
+        return self.store[ROSTER_KEY].decode().split("\n")[1:]
 
 
 @pytest.fixture(scope="session")
@@ -140,9 +142,11 @@ def quick() -> Rules:
                 "min_readings": 3,
                 "for_s": 1,
                 "clear_for_s": 2,
+                "join_s": 0,
                 "deadband_percent": {"voltage": 4, "current": 10},
             },
-            "voltage_limits": {"sustained_s": 5, "clear_for_s": 2},
-            "equipment_failure": {"clear_for_s": 3},
+            **{name: {"clear_for_s": 2, "join_s": 0} for name in ("interruption", "sag", "swell")},
+            **{name: {"for_s": 5, "clear_for_s": 2, "join_s": 0} for name in ("undervoltage", "overvoltage")},
+            "equipment_failure": {"clear_for_s": 3, "join_s": 0},
         }
     )

@@ -12,7 +12,9 @@ import pytest
 from gridpulse_detector.anomalies import anomaly_id, anomaly_record, score
 from gridpulse_detector.assets import AssetBook, Rating
 from gridpulse_detector.episodes import EVENT
+from gridpulse_detector.parameters import ParameterSets
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import Codec
 
 Make = Callable[..., Any]
@@ -42,7 +44,7 @@ def everything(feeder: Make, batch: Make, quick: Rules) -> list[dict[str, Any]]:
     for second, volts in enumerate([*values, 230.0, 230.0, 230.0, 230.0]):
         rows = batch([{"s": second, "voltage": volts, "current": 10 if second < 50 else 50, "status": int(second == 40)}])
         outcome = one.detector.judge(rows, one.store)
-        records += [anomaly_record(event, meter, rows, quick, EVIDENCE) for event, meter in outcome.events]
+        records += [anomaly_record(change, "F1", quick, EVIDENCE) for change in outcome.changes]
     return records
 
 
@@ -51,7 +53,8 @@ def test_every_rule_gives_records_that_the_schema_takes(feeder: Make, batch: Mak
     records = everything(feeder, batch, quick)
     for record in records:
         assert codec.decode("AnomalyEvent", codec.encode("AnomalyEvent", record)) == record
-    assert {record["rule"] for record in records} == {name for name, _ in quick.channels}
+    voltages = {"interruption", "undervoltage", "overvoltage", "sag", "swell"}
+    assert {record["rule"] for record in records} >= voltages | {"equipment_failure", "moving_average.voltage"}
     assert {record["state"] for record in records if record["kind"] != "DEVIATION"} >= {"OPENED", "CLOSED"}
 
 
@@ -91,8 +94,8 @@ def test_ids_come_from_asset_rule_and_start() -> None:
 def test_the_score_of_a_deviation_is_its_probability(observed: float, half: float, expected: float) -> None:
     event = np.zeros(1, EVENT)[0]
     event["observed"], event["expected"], event["lower"], event["upper"] = observed, 10.0, 10.0 - half, 10.0 + half
-    assert score(event, 6, 2.5) == pytest.approx(expected, abs=1e-5)
-    assert score(event, 0, 2.5) == 1.0
+    assert score("moving_average.voltage", event, {"sigmas": 2.5}) == pytest.approx(expected, abs=1e-5)
+    assert score("sag", event, {"below_pu": 0.9}) == 1.0
 
 
 def test_deadbands_are_shares_of_what_is_rated() -> None:
@@ -100,7 +103,10 @@ def test_deadbands_are_shares_of_what_is_rated() -> None:
     assets.put("M2", Rating(voltage=120.0, current=100.0, power=5000.0))
     percents = {"voltage": 10, "voltage_min": 10, "current": 10, "active_power": 10, "frequency": 1, "temperature": 20}
     rules = Rules.model_validate({"moving_average": {"deadband_percent": percents}})
-    found = dict(zip(rules.signals, assets.deadbands(["M1", "M2"], rules).tolist(), strict=True))
+    wiring = Wiring("F1", 0, None)
+    wiring.add(["M1", "M2"], assets)
+    wiring.derive(assets, ParameterSets(rules), rules.signals)
+    found = dict(zip(rules.signals, wiring.deadbands[:, 1:].tolist(), strict=True))
     assert found == {
         "voltage": [23.0, 12.0],
         "voltage_min": [23.0, 12.0],
@@ -118,4 +124,4 @@ def test_the_book_changes_only_when_a_rating_does() -> None:
     assert assets.version == 1
     assets.put("M1", Rating(voltage=120))
     assert assets.version == 2
-    assert assets.nominal(["M1", "unknown"]).tolist() == [120.0, 230.0]
+    assert (assets.rating("M1").voltage, assets.rating("unknown").voltage) == (120.0, 230.0)

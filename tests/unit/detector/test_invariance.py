@@ -50,7 +50,7 @@ def feed(one: Any, parts: list[tuple[int, Rows]]) -> None:
 
 def panes_of(one: Any) -> dict[bytes, Any]:
     """Stored panes, widened to all meters: how many there were when a pane closed is the batches' affair."""
-    shape, width = (len(one.rules.signals), -1), one.state.meters
+    shape, width = (len(one.rules.signals), -1), one.state.places
     panes = {}
     for key, data in one.store.items():
         if key.startswith(b"p"):

@@ -82,7 +82,7 @@ def test_an_anomaly_moves_its_baseline_no_farther_than_the_band(feeder: Make) ->
     one.send({"s": 20.5, "current": -500})
     one.send({"s": 21, "current": 12})
     signal = one.rules.signals.index("current")
-    sums = one.state.panes[:, signal, 0]
+    sums = one.state.panes[:, signal, 1]
     pane = sums[sums["count"] > 0]
     assert pane.tolist() == [(3.0, 34.0 - 14.0 + 12.0, 34.0**2 + 14.0**2 + 12.0**2)]
 
@@ -91,7 +91,7 @@ def test_before_there_is_a_band_everything_teaches(feeder: Make) -> None:
     one = feeder()
     one.send({"s": 0, "current": 500})
     signal = one.rules.signals.index("current")
-    assert one.state.panes[:, signal, 0]["total"].sum() == 500.0
+    assert one.state.panes[:, signal, 1]["total"].sum() == 500.0
 
 
 def test_one_meter_teaches_no_other(feeder: Make) -> None:

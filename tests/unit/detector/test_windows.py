@@ -52,7 +52,7 @@ def test_the_window_is_the_sum_of_its_panes(feeder: Make, readings: list[Reading
         state = one.state
         if state.closed == NEVER:
             continue
-        for place, name in enumerate(one.meters):
+        for place, name in enumerate(one.meters, 1):
             count, total, squares = state.window[0, place].item()
             expected = brute(readings[: number + 1], int(name[1:]), state.closed, 8)
             assert count == expected[0]

@@ -82,7 +82,7 @@ class AlertSink(BaseSink):
         for _, courier in self._couriers:
             courier.close()
 
-    def _pause_while_down(self, late: bool) -> None:  # noqa: FBT001
+    def _pause_while_down(self, late: bool) -> None:
         down = [courier.down for _, courier in self._couriers if courier.down is not None]
         if not down and not late:
             return

@@ -1,4 +1,4 @@
-"""Events of the kernel as AnomalyEvent records."""
+"""Changes as AnomalyEvent records."""
 
 import hashlib
 from typing import Any
@@ -6,14 +6,18 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from gridpulse_detector.episodes import CLOSED, OPENED
-from gridpulse_detector.ruleset import FIXED_CHANNELS, Rules
-from gridpulse_schemas import COLUMNS, ReadingBatch
+from gridpulse_detector.detection import Change
+from gridpulse_detector.episodes import CLOSED
+from gridpulse_detector.reasons import reason
+from gridpulse_detector.rules import FIXED
+from gridpulse_detector.ruleset import Rules
+from gridpulse_schemas import COLUMNS
 
 __all__ = ["anomaly_id", "anomaly_record"]
 
 SEVERITIES = ("INFO", "INFO", "WARNING", "ERROR", "CRITICAL")
-UNITS = {column.name: column.unit for column in COLUMNS}
+STATES = ("", "OPENED", "UPDATED", "CLOSED", "RETRACTED")
+UNITS = {column.name: column.unit for column in COLUMNS} | {rule.name: rule.unit for rule in FIXED}
 
 
 def anomaly_id(asset: str, rule: str, started_at: int) -> str:
@@ -21,49 +25,55 @@ def anomaly_id(asset: str, rule: str, started_at: int) -> str:
     return hashlib.sha256(f"{asset}\n{rule}\n{started_at}".encode()).hexdigest()[:32]
 
 
-def score(event: np.void, channel: int, sigmas: float) -> float:
-    """How unusual, 0 to 1: for a deviation 2Φ(|z|) − 1 with z in units of the band, for a limit that was crossed 1."""
-    if channel < len(FIXED_CHANNELS):
-        return 1.0
+def score(rule: str, event: np.void, parameters: dict[str, float]) -> float:
+    """How unusual, 0 to 1: for a band around a mean 2Φ(|z|) − 1 with z in units of the band, for a limit that was crossed 1."""
+    sigmas = parameters.get("sigmas")
     half = (float(event["upper"]) - float(event["lower"])) / 2
-    if half <= 0:
+    if rule.startswith("unusual"):
+        return float(event["lower"])
+    if sigmas is None or not half > 0:
         return 1.0
     z = sigmas * abs(float(event["observed"]) - float(event["expected"])) / half
     return float(2 * ndtr(z) - 1)
 
 
-def anomaly_record(event: np.void, meter: str, batch: ReadingBatch, rules: Rules, evidence: dict[str, Any]) -> dict[str, Any]:
-    """Record of schema AnomalyEvent for one EVENT of `meter`, decided by `batch`, found in Kafka at `evidence`."""
+def anomaly_record(change: Change, feeder_id: str, rules: Rules, evidence: dict[str, Any]) -> dict[str, Any]:
+    """Record of schema AnomalyEvent; `evidence`: topic, partition, offset and ordinal of the record that decided it."""
+    event = change.event
     channel = int(event["channel"])
     rule, kind = rules.channels[channel]
-    change, started, at = int(event["change"]), int(event["started_at"]), int(event["at"])
-    signal = rule.partition(".")[2]
-    unit = UNITS.get(signal, "" if kind == "EQUIPMENT_FAILURE" else "V")
-    return {
-        "anomaly_id": anomaly_id(meter, rule, started),
+    closed = int(event["change"]) == CLOSED
+    started, ended, at = int(event["started_at"]), int(event["ended_at"]), int(event["at"])
+    parameters = change.parameters.parameters[channel]
+    record = {
+        "anomaly_id": anomaly_id(change.asset_id, rule, started),
         "revision": int(event["revision"]),
         "kind": kind,
         "severity": SEVERITIES[int(event["severity"])],
-        "state": "OPENED" if change == OPENED else "CLOSED" if change == CLOSED else "UPDATED",
-        "asset_id": meter,
-        "asset_type": "METER",
-        "feeder_id": batch.feeder_id,
+        "state": STATES[int(event["change"])],
+        "asset_id": change.asset_id,
+        "asset_type": change.asset_type,
+        "feeder_id": feeder_id,
         "started_at": started,
-        "ended_at": int(event["ended_at"]) if change == CLOSED else None,
+        "ended_at": ended if closed else None,
         "detected_at": at,
         "observed": number(event["observed"]),
         "expected": number(event["expected"]),
-        "lower": number(event["lower"]),
+        "lower": None if kind == "UNUSUAL" else number(event["lower"]),
         "upper": number(event["upper"]),
-        "unit": unit,
-        "score": score(event, channel, rules.moving_average.sigmas),
+        "unit": UNITS.get(rule) or UNITS.get(rule.partition(".")[2], ""),
+        "score": score(rule, event, parameters),
         "rule": rule,
-        "rule_version": rules.versions[channel],
+        "rule_version": change.parameters.versions[channel],
         "reading_count": int(event["count"]),
         "peak": number(event["peak"]),
         "reading_timestamp": at,
-        "evidence": evidence,
+        "evidence": {**evidence, "first_offset": int(event["first_offset"])},
+        "parameters": parameters,
+        "members": [{"asset_id": asset, "value": value} for asset, value in change.members],
+        "duration_ms": ended - started if closed else None,
     }
+    return {**record, "reason": reason(record)}
 
 
 def number(value: Any) -> float | None:

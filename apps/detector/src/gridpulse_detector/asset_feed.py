@@ -5,7 +5,7 @@ import threading
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from gridpulse_detector.assets import AssetBook, Rating
+from gridpulse_detector.assets import AssetBook
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, DecodeError
 from gridpulse_schemas.topics import ASSETS
@@ -50,4 +50,4 @@ def take(consumer: Consumer, codec: Codec, book: AssetBook, timeout: float) -> N
         except DecodeError as error:
             log.warning("an asset cannot be read", offset=message.offset(), error=str(error))
             continue
-        book.put(asset["asset_id"], Rating(asset["nominal_voltage"], asset["rated_current"], asset["rated_power"]))
+        book.learn(asset)

@@ -1,23 +1,32 @@
-"""What is known of the meters: nominal values, by which limits in per unit and in percent become volts and amperes."""
+"""What is known of the grid: nominal values, by which limits in per unit become volts, and what hangs where."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from gridpulse_detector.ruleset import Rules
-
-__all__ = ["DEFAULT", "AssetBook", "Rating"]
+__all__ = ["UNKNOWN", "AssetBook", "Rating"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rating:
-    """Nominal voltage (V, line to neutral), rated current (A), rated power (VA)."""
+    """Nominal voltage (V, line to neutral), rated current (A), rated power (VA, 0 unknown), and the asset's place in the grid.
+
+    `asset_class` is the customer_kind of a meter (residential …), else the lower-case asset_type: tables of rules.toml go by it.
+    """
 
     voltage: float = 230.0
     current: float = 60.0
     power: float = 0.0
+    asset_type: str = "METER"
+    asset_class: str = "meter"
+    parent: str | None = None
+    feeder: str | None = None
+    generates: bool = False
+
+    @property
+    def apparent(self) -> float:
+        """Rated power of a meter's connection, VA; of others 0 where unknown."""
+        return self.power or (self.voltage * self.current if self.asset_type == "METER" else 0.0)
 
     def of(self, signal: str) -> float:
         """What a deadband of `signal` is a percentage of; 100 makes it absolute where nothing is rated."""
@@ -30,7 +39,7 @@ class Rating:
         return {"frequency": 50.0}.get(signal, 100.0)
 
 
-DEFAULT = Rating()
+UNKNOWN = Rating()
 """For meters that no Asset describes: 230 V (IEC 60038), 60 A."""
 
 
@@ -45,26 +54,35 @@ class AssetBook:
         self.version = 0
         self._ratings: dict[str, Rating] = {}
 
+    def learn(self, record: dict[str, Any]) -> None:
+        """Learn, or correct, one asset from a record of schema Asset."""
+        asset_type = record.get("asset_type", "METER")
+        self.put(
+            record["asset_id"],
+            Rating(
+                record["nominal_voltage"],
+                record["rated_current"],
+                record["rated_power"],
+                asset_type,
+                record.get("customer_kind") or asset_type.lower(),
+                record.get("parent_id"),
+                record.get("feeder_id"),
+                bool(record.get("has_generation")),
+            ),
+        )
+
     def put(self, asset_id: str, rating: Rating) -> None:
         """Learn, or correct, one asset. A rating that is no positive number is unknown: nothing is divided by it."""
-        rating = Rating(
-            positive(rating.voltage, DEFAULT.voltage),
-            positive(rating.current, DEFAULT.current),
-            positive(rating.power, DEFAULT.power),
+        rating = replace(
+            rating,
+            voltage=positive(rating.voltage, UNKNOWN.voltage),
+            current=positive(rating.current, UNKNOWN.current),
+            power=positive(rating.power, UNKNOWN.power),
         )
         if self._ratings.get(asset_id) != rating:
             self._ratings[asset_id] = rating
             self.version += 1
 
-    def nominal(self, meters: list[str]) -> npt.NDArray[np.float64]:
-        """Nominal voltage of each meter, float64 (meters,)."""
-        return np.array([self._ratings.get(meter, DEFAULT).voltage for meter in meters], np.float64)
-
-    def deadbands(self, meters: list[str], rules: Rules) -> npt.NDArray[np.float64]:
-        """Deadband of each moving-average signal of each meter, in its unit, float64 (signals, meters)."""
-        percents = rules.moving_average.deadband_percent
-        rows = [
-            [percents[signal] / 100 * self._ratings.get(meter, DEFAULT).of(signal) for meter in meters]
-            for signal in rules.signals
-        ]
-        return np.array(rows, np.float64).reshape(len(rules.signals), len(meters))
+    def rating(self, asset_id: str) -> Rating:
+        """What is known of an asset; UNKNOWN where nothing is."""
+        return self._ratings.get(asset_id, UNKNOWN)

@@ -1,85 +1,55 @@
-"""A feeder's state and a batch in; the state moved on, events and closed panes out. No clock, no broker: replay runs this too."""
+"""A feeder's state and a batch in; the state moved on, changes of anomalies and closed panes out.
 
-import zlib
-from collections.abc import Iterator
+No clock, no broker: replay runs this.
+"""
+
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_detector import kernel
+from gridpulse_detector import channels as ch
+from gridpulse_detector import gridwatch, hours, kernel
 from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.episodes import EVENT
-from gridpulse_detector.layout import FeederState, Shape
+from gridpulse_detector.episodes import EVENT, FINDING
+from gridpulse_detector.layout import NEVER, FeederState, Shape
+from gridpulse_detector.members import members_of
+from gridpulse_detector.parameters import ParameterSet, ParameterSets
+from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedPane, PaneStore, advance, last_closable
+from gridpulse_detector.windows import ClosedPane, Panes, Store, advance, last_closable
+from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import ReadingBatch, Roster
 
-__all__ = ["Detector", "Outcome", "Store"]
+__all__ = ["Change", "Detector", "Outcome", "Store"]
 
-VOLTAGES = ("voltage", "voltage_min", "voltage_max", "voltage_b", "voltage_c")
 STATE_KEY, ROSTER_KEY = b"f", b"r"
+REGISTERS = ("energy_import", "energy_export")
 
 
-class Store(Protocol):
-    """The feeder's keys in the state store."""
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one anomaly: an EVENT record, whose it is, by which parameters, and what it is made of (id, value)."""
 
-    def get_bytes(self, key: bytes) -> bytes | None:
-        """Value of `key`, or None."""
-
-    def set_bytes(self, key: bytes, value: bytes) -> None:
-        """Set `key`."""
-
-    def delete(self, key: bytes) -> None:
-        """Remove `key`."""
+    event: np.void
+    asset_id: str
+    asset_type: str
+    nominal_voltage: float
+    parameters: ParameterSet
+    members: tuple[tuple[str, float | None], ...] = ()
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What one batch led to. `events` are EVENT records with the ids of their meters."""
+    """What one batch led to."""
 
-    events: list[tuple[np.void, str]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     panes: list[ClosedPane] = field(default_factory=list)
     judged: int = 0
     dropped: int = 0
     late: int = 0
     repeated: int = 0
-
-
-@dataclass(slots=True)
-class Meters:
-    """What is derived from a feeder's roster, kept while the state carries the same one."""
-
-    crc: int
-    ids: list[str]
-    places: dict[str, int]
-    rows: dict[Roster, npt.NDArray[np.int32]] = field(default_factory=dict)
-    assets: int = -1
-    nominal: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
-    deadbands: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
-
-
-class Panes:
-    """`PaneStore` over the feeder's keys."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def get(self, index: int) -> bytes:
-        """Bytes of pane `index`. Raises KeyError where the store lost it: state that cannot be trusted."""
-        data = self._store.get_bytes(b"p%d" % index)
-        if data is None:
-            raise KeyError(f"pane {index} is missing from the state")
-        return data
-
-    def put(self, index: int, data: bytes) -> None:
-        """Keep pane `index`."""
-        self._store.set_bytes(b"p%d" % index, data)
-
-    def delete(self, index: int) -> None:
-        """Forget pane `index`."""
-        self._store.delete(b"p%d" % index)
 
 
 class _Scratch:
@@ -100,168 +70,207 @@ class Detector:
     """Judges batches by `rules`. Holds no state of a feeder: only what can be derived from it again."""
 
     def __init__(self, rules: Rules, assets: AssetBook) -> None:
-        self.rules = rules
         self._assets = assets
+        self.coming: Rules | None = None
+        """Rules to judge by from the next batch on; another thread may set them."""
+        self.use(rules)
+
+    def use(self, rules: Rules) -> None:
+        """Judge by `rules` from the next batch on."""
+        self.rules = rules
         self._shape = Shape.of(rules)
         self._layout = self._shape.stamp(rules)
-        self._columns = VOLTAGES + tuple(
-            name for name in dict.fromkeys((*rules.signals, *rules.rollups.signals)) if name not in VOLTAGES
-        )
-        place = {name: row for row, name in enumerate(self._columns)}
-        self._signal_rows = np.array([place[name] for name in rules.signals], np.int32)
-        self._rollup_rows = np.array([place[name] for name in rules.rollups.signals], np.int32)
-        self._meters: dict[str, Meters] = {}
+        self._sets = ParameterSets(rules)
+        self._signal_rows = np.array([SIGNALS.index(name) for name in rules.signals], np.int32)
+        self._scored_rows = np.array([SIGNALS.index(name) for name in rules.unusual.signals], np.int32)
+        self._rollup_rows = np.array([SIGNALS.index(name) for name in rules.rollups.signals], np.int32)
+        self._wirings: dict[str, Wiring] = {}
+        self._findings = np.zeros(len(rules.channels), FINDING)
         self._events = np.zeros(64 * len(rules.channels), EVENT)
+        self._tally = np.zeros(0, gridwatch.TALLY)
 
     def warm_up(self) -> None:
-        """Compile the kernel now, so that the first reading does not wait for it."""
-        one = ReadingBatch("", Roster.of([""]), 0, np.zeros(1, np.int32), {"voltage": np.full(1, np.nan, "<f4")})
-        self.judge(one, _Scratch())
-        self._meters.clear()
+        """Compile everything now, so that the first reading does not wait for it."""
+        for second in (0, 30, 2 * 3600):
+            values = {"voltage": np.full(1, np.nan, "<f4")}
+            one = ReadingBatch("warm-up", Roster.of(["meter"]), second * 1000, np.zeros(1, np.int32), values)
+            self.judge(one, self._warm)
+        self._wirings.clear()
 
-    def judge(self, batch: ReadingBatch, store: Store) -> Outcome:
-        """Judge `batch`, whose feeder's keys are `store`."""
+    @property
+    def _warm(self) -> "Store":
+        return _Scratch()
+
+    def judge(self, batch: ReadingBatch, store: Store, offset: int = -1) -> Outcome:
+        """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`."""
+        if self.coming is not None:
+            coming, self.coming = self.coming, None
+            self.use(coming)
         state = FeederState.unpack(store.get_bytes(STATE_KEY), self._shape, self._layout)
-        for index in state.orphans.tolist():
-            Panes(store).delete(index)
-        outcome = Outcome()
-        keep = self._new_rows(batch, state)
-        if keep is not None and not keep.any() and batch.rows:
-            outcome.dropped = batch.rows
-            return outcome
+        if state.orphans.size:
+            for index in state.orphans.tolist():
+                Panes(store).delete(index)
+        turn = Turn(self, state, store, self._wiring(batch, state, store), offset)
+        keep = new_rows(batch, state)
+        if batch.rows and keep is not None and not keep.any():
+            turn.outcome.dropped = batch.rows
+            return turn.outcome
         if batch.rows:
-            meters = self._know(batch.feeder_id, state, store)
-            rows = self._places(batch.roster, meters, state, store)
-            mask = np.ones(batch.rows, np.bool_) if keep is None else keep
-            outcome.dropped = batch.rows - int(np.count_nonzero(mask))
-            self._judge_rows(batch, rows, mask, meters, state, store, outcome)
+            turn.judge_rows(batch, np.ones(batch.rows, np.bool_) if keep is None else keep)
         else:
-            self._move_clock(state, batch.base_timestamp, store, outcome)
+            turn.move_clock(batch.base_timestamp)
         store.set_bytes(STATE_KEY, state.pack())
-        return outcome
+        return turn.outcome
 
-    def _new_rows(self, batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] | None:
-        """Rows above the high-water mark of their origin, which moves up; None for all."""
-        origin = batch.origin
-        if origin is None:
-            return None
-        known = np.flatnonzero(state.origins[:, 0] == origin.partition)
-        if not known.size:
-            state.origins = np.vstack([state.origins, [[origin.partition, origin.offset]]])
-            return None
-        mark = int(state.origins[known[0], 1])
-        if origin.offsets.size:
-            keep = origin.offsets > mark
-        elif origin.offset > mark:
-            keep = None
-        else:
-            keep = np.zeros(batch.rows, np.bool_)
-        state.origins[known[0], 1] = max(mark, origin.offset)
-        return keep
-
-    def _know(self, feeder: str, state: FeederState, store: Store) -> Meters:
-        meters = self._meters.get(feeder)
-        if meters is None or meters.crc != state.roster_crc or len(meters.ids) != state.meters:
-            raw = store.get_bytes(ROSTER_KEY) if state.meters else b""
-            ids = raw.decode().split("\n") if raw else []
-            meters = Meters(state.roster_crc, ids, {meter: place for place, meter in enumerate(ids)})
-            self._meters[feeder] = meters
-        return meters
-
-    def _places(self, roster: Roster, meters: Meters, state: FeederState, store: Store) -> npt.NDArray[np.int32]:
-        """Place in the state of every row's meter, int32 (rows,); unknown meters get one."""
-        rows = meters.rows.get(roster)
-        if rows is None:
-            new = [meter for meter in dict.fromkeys(roster.ids) if meter not in meters.places]
-            if new:
-                for meter in new:
-                    meters.places[meter] = len(meters.ids)
-                    meters.ids.append(meter)
-                raw = "\n".join(meters.ids).encode()
+    def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> Wiring:
+        """Wiring of the batch's feeder, with places for its meters."""
+        wiring = self._wirings.get(batch.feeder_id)
+        if wiring is None or wiring.crc != state.roster_crc or len(wiring.ids) != state.places:
+            raw = store.get_bytes(ROSTER_KEY) if state.places else None
+            wiring = self._wirings[batch.feeder_id] = Wiring(batch.feeder_id, state.roster_crc, raw)
+        known = wiring.is_current(self._assets)
+        if not known or wiring.rows(batch.roster) is None:
+            raw = wiring.add(batch.roster.ids, self._assets)
+            if raw is not None:
                 store.set_bytes(ROSTER_KEY, raw)
-                state.grow(len(meters.ids))
-                state.roster_crc = meters.crc = zlib.crc32(raw)
-            rows = np.array([meters.places[meter] for meter in roster.ids], np.int32)
-            if len(meters.rows) > 1000:
-                meters.rows.clear()
-            meters.rows[roster] = rows
-        if meters.assets != self._assets.version or meters.nominal.size != len(meters.ids):
-            meters.assets = self._assets.version
-            meters.nominal = self._assets.nominal(meters.ids)
-            meters.deadbands = self._assets.deadbands(meters.ids, self.rules)
-        return rows
+                state.grow(len(wiring.ids), wiring.crc)
+            if not wiring.is_current(self._assets):
+                wiring.derive(self._assets, self._sets, self.rules.signals)
+        return wiring
 
-    def _judge_rows(
-        self,
-        batch: ReadingBatch,
-        rows: npt.NDArray[np.int32],
-        keep: npt.NDArray[np.bool_],
-        meters: Meters,
-        state: FeederState,
-        store: Store,
-        outcome: Outcome,
-    ) -> None:
-        timestamps = batch.timestamps()
-        values = self._matrix(batch)
-        status = batch.status if batch.status.size else np.zeros(batch.rows, np.int32)
+
+def new_rows(batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] | None:
+    """Rows above the high-water mark of their origin, which moves up; None for all."""
+    origin = batch.origin
+    if origin is None:
+        return None
+    mark = state.mark(origin.partition, origin.offset)
+    if mark is None:
+        return None
+    if origin.offsets.size:
+        return origin.offsets > mark
+    return None if origin.offset > mark else np.zeros(batch.rows, np.bool_)
+
+
+class Turn:
+    """One batch under judgement."""
+
+    def __init__(self, detector: Detector, state: FeederState, store: Store, wiring: Wiring, offset: int) -> None:
+        self._detector, self._state, self._store, self._wiring, self._offset = detector, state, store, wiring, offset
+        self._sets, self._findings, self._events = detector._sets, detector._findings, detector._events  # noqa: SLF001
+        self.outcome = Outcome()
+
+    def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_]) -> None:
+        """Judge the rows where `keep`, moving the feeder's clock as they do."""
+        detector, state, wiring, sets = self._detector, self._state, self._wiring, self._sets
+        outcome = self.outcome
         counts = np.zeros(kernel.COUNTS, np.int64)
-        for stop, clock in self._segments(timestamps, keep, state.clock):
-            self._move_clock(state, clock, store, outcome)
-            segment = keep.copy()
-            segment[stop:] = False
-            keep[:stop] = False
-            self._run(timestamps, rows, values, status, segment, meters, state, counts, outcome)
+        timestamps, rows = batch.timestamps(), wiring.rows(batch.roster)
+        status = batch.status if batch.status.size else np.zeros(batch.rows, np.int32)
+        measured = (timestamps, rows, values_of(batch), registers_of(batch), status, keep, batch.interval_ms, self._offset)
+        start = 0
+        while start < batch.rows:
+            arguments: tuple[Any, ...] = (
+                *measured, wiring.assets, wiring.deadbands, sets.limits, sets.holds, detector._signal_rows,  # noqa: SLF001
+                detector._scored_rows, detector._rollup_rows, detector._shape.pane_ms, state.feeder, state.past,  # noqa: SLF001
+                state.window, state.panes,
+                state.aggregates, state.scores, state.slots, state.episodes, self._findings, self._events, counts,
+            )  # fmt: skip
+            start, filled, why = kernel.judge(start, *arguments)
+            self._take(filled)
+            if why == kernel.TICK:
+                self.move_clock(int(timestamps[start]))
+            elif why == kernel.FULL and filled == 0:
+                state.make_room(2 * state.shape.channels)
+        outcome.dropped = batch.rows - int(np.count_nonzero(keep))
         outcome.late, outcome.repeated = int(counts[kernel.LATE]), int(counts[kernel.REPEATED])
         outcome.judged = batch.rows - outcome.dropped - outcome.late - outcome.repeated
 
-    def _segments(self, timestamps: npt.NDArray[np.int64], keep: npt.NDArray[np.bool_], clock: int) -> Iterator[tuple[int, int]]:
-        """Split the rows where the feeder's clock closes a pane: (row after the segment, clock at its start)."""
-        shape = self._shape
-        clocks = np.maximum.accumulate(np.where(keep, np.maximum(timestamps, clock), clock))
-        closable = (clocks - shape.grace_ms) // shape.pane_ms
-        cuts = np.flatnonzero(closable[1:] != closable[:-1]) + 1
-        starts = [0, *cuts.tolist()]
-        for start, stop in zip(starts, [*starts[1:], timestamps.size], strict=True):
-            yield stop, int(clocks[start])
-
-    def _move_clock(self, state: FeederState, clock: int, store: PaneStore | Store, outcome: Outcome) -> None:
-        state.clock = max(state.clock, clock)
-        newest = last_closable(state.clock, self._shape.pane_ms, self._shape.grace_ms)
-        if newest > state.closed:
-            outcome.panes += advance(state, newest, self.rules.rollups.signals, Panes(store))  # type: ignore[arg-type]
-
-    def _matrix(self, batch: ReadingBatch) -> npt.NDArray[np.float32]:
-        """Columns the rules and rollups use, float32 (columns, rows), NaN where not measured."""
-        values = np.empty((len(self._columns), batch.rows), np.float32)
-        for row, name in enumerate(self._columns):
-            column = batch.columns.get(name)
-            values[row] = np.nan if column is None else column
-        return values
-
-    def _run(
-        self,
-        timestamps: npt.NDArray[np.int64],
-        rows: npt.NDArray[np.int32],
-        values: npt.NDArray[np.float32],
-        status: npt.NDArray[np.int32],
-        keep: npt.NDArray[np.bool_],
-        meters: Meters,
-        state: FeederState,
-        counts: npt.NDArray[np.int64],
-        outcome: Outcome,
-    ) -> None:
-        if not keep.any():
+    def move_clock(self, now: int) -> None:
+        """Move the feeder's clock to `now`, ms, where that is later: panes and hours close, and time shows what is missing."""
+        state, detector = self._state, self._detector
+        if now <= state.clock:
             return
-        rules, start = self.rules, 0
-        while start < timestamps.size:
-            arguments: tuple[Any, ...] = (
-                timestamps, rows, values, status, keep, meters.nominal, meters.deadbands, self._signal_rows,
-                self._rollup_rows, rules.limits, rules.holds, self._shape.pane_ms, state.closed, state.recent, state.window,
-                state.panes, state.feeder, state.slots, state.episodes, self._events, counts,
+        self._watch(now)
+        newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
+        if newest > state.closed:
+            self.outcome.panes += advance(state, newest, detector.rules.rollups.signals, Panes(self._store))
+        newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
+        if newest > int(state.feeder[0]["closed_slot"]):
+            self._close_hours(newest)
+
+    def _watch(self, now: int) -> None:
+        state, wiring, detector = self._state, self._wiring, self._detector
+        if detector._tally.size < state.places:  # noqa: SLF001
+            detector._tally = np.zeros(state.places, gridwatch.TALLY)  # noqa: SLF001
+        self._events_for(gridwatch.EVENTS_AN_ASSET * state.places + 4)
+        while True:
+            filled = gridwatch.tick(
+                now, self._offset, state.feeder, wiring.assets, self._sets.limits, self._sets.holds, state.past, state.slots,
+                state.episodes, self._findings, self._events, detector._tally,  # noqa: SLF001
             )  # fmt: skip
-            start, filled = kernel.judge(start, *arguments)
-            for event in self._events[:filled]:
-                outcome.events.append((event.copy(), meters.ids[event["meter"]]))
-            if start < timestamps.size and filled == 0:
-                state.make_room()
-        state.clock = max(state.clock, int(timestamps[keep].max()))
+            if filled >= 0:
+                self._take(filled)
+                return
+            state.make_room(-filled)
+
+    def _close_hours(self, newest: int) -> None:
+        """Close every hour up to `newest` that has readings; the first one seen may have begun before we listened."""
+        home = self._state.feeder[0]
+        first = int(home["closed_slot"]) + 1 if home["closed_slot"] != NEVER else newest + 1
+        last = int(max(self._state.past["slot"].max(initial=-1), self._state.past["done_slot"].max(initial=-1)))
+        for slot in range(max(first, last - 1), min(newest, last) + 1):
+            self._close_hour(slot)
+        home["closed_slot"] = newest
+
+    def _close_hour(self, slot: int) -> None:
+        state, wiring = self._state, self._wiring
+        key = b"s%d" % hours.season_of(slot)
+        bucket = np.zeros(state.places, hours.BUCKET)
+        raw = self._store.get_bytes(key)
+        if raw is not None:
+            known = np.frombuffer(raw, hours.BUCKET)[: state.places]
+            bucket[: known.size] = known
+        state.make_room(3 * state.places)
+        self._events_for(hours.EVENTS_AN_ASSET * state.places)
+        watts, usual = np.empty(state.places), np.empty(state.places)
+        filled = hours.close_hour(
+            slot, self._offset, wiring.assets, self._sets.limits, self._sets.holds, state.past, bucket, state.slots,
+            state.episodes, self._findings, self._events, watts, usual,
+        )  # fmt: skip
+        self._store.set_bytes(key, bucket.tobytes())
+        self._take(filled, usual - watts)
+        state.trim()
+
+    def _events_for(self, count: int) -> None:
+        """Room for `count` events at once."""
+        if self._events.size < count:
+            self._events = self._detector._events = np.zeros(count, EVENT)  # noqa: SLF001
+
+    def _take(self, filled: int, shortfall: npt.NDArray[np.float64] | None = None) -> None:
+        """Copy the events out while the state is as they found it; `shortfall` W by place ranks the suspects of a balance."""
+        wiring = self._wiring
+        for event in self._events[:filled]:
+            place = int(event["place"])
+            asset = wiring.assets[place]
+            members = members_of(event, wiring, self._state.past, shortfall) if event["channel"] >= ch.OVERLOAD else ()
+            parameters = self._sets.sets[int(asset["set"])]
+            name, kind = wiring.name(place), wiring.type_of(place)
+            self.outcome.changes.append(Change(event.copy(), name, kind, float(asset["voltage"]), parameters, members))
+
+
+def values_of(batch: ReadingBatch) -> npt.NDArray[np.float32]:
+    """Signals, float32 (signals, rows), NaN where not measured."""
+    values = np.empty((len(SIGNALS), batch.rows), np.float32)
+    for row, name in enumerate(SIGNALS):
+        column = batch.columns.get(name)
+        values[row] = np.nan if column is None else column
+    return values
+
+
+def registers_of(batch: ReadingBatch) -> npt.NDArray[np.float64]:
+    """Energy registers, Wh, float64 (2, rows), NaN where not measured."""
+    values = np.empty((2, batch.rows))
+    for row, name in enumerate(REGISTERS):
+        values[row] = batch.columns.get(name, np.nan)
+    return values

@@ -1,132 +1,203 @@
-"""The pass over the rows of a batch: every rule, every window, once. Compiled: read it as the formula of the detector."""
+"""The pass over the rows of a batch: every reading, every rule that judges readings, once.
+
+Compiled; read it as the detector's formula.
+"""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_detector.episodes import step
-from gridpulse_detector.layout import RECENT
-from gridpulse_detector.rules import equipment_failure, moving_average, voltage_limits
+from gridpulse_detector import channels as ch
+from gridpulse_detector import scoring
+from gridpulse_detector.columns import ACTIVE, FREQUENCY, REACTIVE, VOLTS
+from gridpulse_detector.condition import judge_flags, judge_temperature
+from gridpulse_detector.consumption import judge_power, judge_register, judge_still
+from gridpulse_detector.episodes import OPEN, hand_over, note, phase_of, step
+from gridpulse_detector.layout import NEVER, RECENT
+from gridpulse_detector.power_quality import judge_power_factor, judge_quality, judge_voltage
+from gridpulse_detector.rules import moving_average, unusual
+from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
+from gridpulse_detector.wiring import METER, TRANSFORMER
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["COUNTS", "LATE", "REPEATED", "judge"]
+__all__ = ["COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
 
-INTERRUPTION, UNDERVOLTAGE, OVERVOLTAGE, SAG, SWELL, EQUIPMENT, DEVIATION = range(7)
-OPEN = 2
+DONE, FULL, TICK = 0, 1, 2
 LATE, REPEATED, COUNTS = 0, 1, 2
-VOLTS = 5
-"""The first rows of `values`: voltage, voltage_min, voltage_max, voltage_b, voltage_c."""
+TICK_MS = 1000
+"""The feeder's clock moves in steps of this: between two of them nothing but readings is judged."""
+COARSE_MS = 60_000
+"""A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
+MS_PER_HOUR = 3_600_000.0
+SLOT_MS = 3_600_000
 
 
 @compiled
 def judge(
     start: int,
     timestamps: npt.NDArray[np.int64],
-    meters: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
     values: npt.NDArray[np.float32],
+    registers: npt.NDArray[np.float64],
     status: npt.NDArray[np.int32],
     keep: npt.NDArray[np.bool_],
-    nominal: npt.NDArray[np.float64],
+    interval_ms: int,
+    offset: int,
+    assets: npt.NDArray[Any],
     deadbands: npt.NDArray[np.float64],
+    limits: npt.NDArray[Any],
+    holds: npt.NDArray[Any],
     signal_rows: npt.NDArray[np.int32],
+    scored_rows: npt.NDArray[np.int32],
     rollup_rows: npt.NDArray[np.int32],
-    limits: npt.NDArray[np.float64],
-    holds: npt.NDArray[np.int64],
     pane_ms: int,
-    closed: int,
-    recent: npt.NDArray[np.int64],
+    feeder: npt.NDArray[Any],
+    past: npt.NDArray[Any],
     window: npt.NDArray[Any],
     panes: npt.NDArray[Any],
-    feeder: npt.NDArray[Any],
+    aggregates: npt.NDArray[Any],
+    scores: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
+    findings: npt.NDArray[Any],
     events: npt.NDArray[Any],
     counts: npt.NDArray[np.int64],
-) -> tuple[int, int]:
-    """Judge rows from `start` while no pane closes; the first row not judged, and the number of `events` filled.
+) -> tuple[int, int, int]:
+    """Judge rows from `start`: first row not judged, number of `events` filled, and why it stopped.
 
-    `values` float32 (columns, rows); `meters` the row's place in the state; `nominal` float64 (meters,) V; `deadbands`
-    float64 (signals, meters) in the signal's unit; `signal_rows` and `rollup_rows` say where their columns are in `values`.
-    State arrays are those of FeederState and change in place. Stops early where `events` or `episodes` might overflow: the
-    caller empties or enlarges them and goes on. `counts` counts late and repeated readings.
+    TICK: the row moves the feeder's clock into another second, which the caller does. FULL: `events` or `episodes` might
+    overflow, the caller empties or enlarges them. `values` float32 (signals, rows), `registers` float64 (2, rows) Wh: import,
+    export; NaN where not measured. `rows` is the place in the state of each row's meter. `assets` ASSET (places,), `deadbands`
+    float64 (signals, places) in the signal's unit, `limits` LIMITS (sets,), `holds` HOLDS (sets, channels). State arrays are
+    those of FeederState and change in place; `findings` FINDING (channels,) is scratch. `interval_ms` 0 where unknown; `offset`
+    of the batch.
     """
     channels = slots.shape[1]
+    home = feeder[0]
     filled = 0
     free = unused(episodes)
+    tick_end = (home.clock // TICK_MS + 1) * TICK_MS if home.clock != NEVER else NEVER
     for row in range(start, timestamps.size):
         if not keep[row]:
             continue
-        if free < channels:
-            free = unused(episodes)  # what ended since the last count
         if free < channels or filled + channels > events.size:
-            return row, filled
+            return row, filled, FULL
         at = timestamps[row]
-        meter = meters[row]
+        if at >= tick_end:
+            return row, filled, TICK
+        place = rows[row]
+        mine = past[place]
         pane = at // pane_ms
-        if pane <= closed:
+        if pane <= home.closed:
             counts[LATE] += 1
             continue
-        if is_repeat(recent[meter], at):
+        if is_repeat(mine.recent, at):
             counts[REPEATED] += 1
             continue
-        before = filled
-        explained = False
-        lowest, highest = extremes(values, row)
-        slot = slots[meter]
-        if lowest == lowest:  # measured
-            volts = nominal[meter]
-            pu_low, pu_high = lowest / volts, highest / volts
-            explained = pu_low < limits[1] or pu_high > limits[2]
-            for channel in range(DEVIATION - 1):
-                low_side = channel != OVERVOLTAGE and channel != SWELL
-                severity = voltage_finding(channel, pu_low, pu_high, limits)
-                clear = holds[channel, 1]
-                if (channel == SAG and opened(slot, UNDERVOLTAGE, episodes)) or (
-                    channel == SWELL and opened(slot, OVERVOLTAGE, episodes)
-                ):
-                    severity, clear = 0, -1  # it has lasted: the sustained anomaly carries on
-                value = lowest if low_side else highest
-                farness = -value if low_side else value
-                event = events[filled]
-                done = step(slot, channel, episodes, severity, value, farness, at, holds[channel, 0], clear, event)
-                if done:
-                    event.lower = limits[0 if channel == INTERRUPTION else 1] * volts if low_side else np.nan
-                    event.upper = np.nan if low_side else limits[2] * volts
-                    event.expected = volts
-                    filled = mark(event, filled, row, meter, channel, value)
-        severity = equipment_failure.flagged(status[row])
-        event = events[filled]
-        if step(slot, EQUIPMENT, episodes, severity, 1.0, 1.0, at, holds[EQUIPMENT, 0], holds[EQUIPMENT, 1], event):
-            event.lower = event.upper = event.expected = np.nan
-            filled = mark(event, filled, row, meter, EQUIPMENT, float(status[row]))
+        home.clock = max(home.clock, at)
+        asset = assets[place]
+        limit = limits[asset.set]
+        newer = at > mine.last_at
+        elapsed = at - mine.last_at if newer and mine.last_at != NEVER else 0
+        if newer:
+            space(mine, elapsed, interval_ms, at)
+        coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
+        flags = status[row]
+        found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, findings)
+        f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, findings)
+        found, judged = found | f, judged | j
+        f, j = judge_flags(flags, at, findings)
+        found, judged = found | f, judged | j
+        f, j = judge_temperature(values, row, at, asset.kind == TRANSFORMER, limit, findings)
+        found, judged = found | f, judged | j
+        watts = float(values[ACTIVE, row])
+        if asset.generates == 0:
+            f, j = judge_power_factor(values, row, at, coarse, asset.power, limit, findings)
+            found, judged = found | f, judged | j
+        if newer:
+            f, j = judge_power(
+                mine,
+                values,
+                row,
+                at,
+                coarse,
+                asset.voltage,
+                asset.power,
+                asset.kind == METER,
+                asset.generates != 0,
+                limit,
+                findings,
+            )
+            found, judged = found | f, judged | j
+            f, j = judge_still(mine, values, row, at, elapsed, limit, findings)
+            found, judged = found | f, judged | j
+            account(mine, registers, row, watts, values[0, row], at, elapsed)
+            f, j = judge_register(mine, registers, row, watts, at, elapsed, limit, findings)
+            found, judged = found | f, judged | j
+            remember(mine, values, row, flags, at, asset.voltage)
         for i in range(signal_rows.size):
             value = float(values[signal_rows[i], row])
             if value != value:
                 continue
-            base = window[i, meter]
-            mean, half = moving_average.band(base.count, base.total, base.squares, limits[3], deadbands[i, meter], int(limits[4]))
+            base = window[i, place]
+            mean, half = moving_average.band(
+                base.count,
+                base.total,
+                base.squares,
+                limit.moving_average_sigmas,
+                deadbands[i, place],
+                limit.moving_average_min_readings,
+            )
             taught = value
             if half >= 0.0:
                 taught = min(max(value, mean - half), mean + half)  # an anomaly moves its own baseline no farther
-                severity = 0 if explained and signal_rows[i] < VOLTS else moving_average.severity(value, mean, half)
-                channel = DEVIATION + i
-                event = events[filled]
-                distance = abs(value - mean)
-                if step(slot, channel, episodes, severity, value, distance, at, holds[channel, 0], holds[channel, 1], event):
-                    event.lower, event.upper, event.expected = mean - half, mean + half, mean
-                    filled = mark(event, filled, row, meter, channel, value)
-            sums = panes[pane % panes.shape[0], i, meter]
+                severity = 0 if crossed and signal_rows[i] < VOLTS else moving_average.severity(value, mean, half)
+                channel = ch.FIRST_SIGNAL + i
+                found |= (
+                    note(findings[channel], severity, at, value, mean, mean - half, mean + half, abs(value - mean)) << channel
+                )
+                judged |= 1 << channel
+            sums = panes[pane % panes.shape[0], i, place]
             sums.count += 1.0
             sums.total += taught
             sums.squares += taught * taught
+        for i in range(scored_rows.size if newer else 0):
+            value = float(values[scored_rows[i], row])
+            if value == value:
+                channel = ch.FIRST_SIGNAL + signal_rows.size + i
+                score = scoring.step(scores[i, place], value, at)
+                severity = unusual.severity(score, limit.unusual_score)
+                found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
+                judged |= 1 << channel
         for i in range(rollup_rows.size):
             value = float(values[rollup_rows[i], row])
             if value == value:
-                add(feeder[pane % panes.shape[0], i], value)
-        if filled != before or slot_used(slot):
-            free = unused(episodes)
-    return timestamps.size, filled
+                add(aggregates[pane % panes.shape[0], i], value)
+        if at >= tick_end - TICK_MS:  # a late one would smear the second that is running
+            hear_frequency(home, float(values[FREQUENCY, row]), at, limit.frequency_nominal_hz, limit.frequency_band_hz)
+        todo = found | (judged & mine.active)
+        if todo:
+            before = mine.active
+            for channel in range(channels):
+                if (todo >> channel) & 1:
+                    own, finding, event = slots[place], findings[channel], events[filled]
+                    if carried_on(channel, own, episodes):
+                        filled += hand_over(mine, own, channel, episodes, finding, at, event)
+                    else:
+                        hold = holds[asset.set, channel]
+                        filled += step(mine, own, channel, episodes, finding, place, at, offset, hold, event)
+            if mine.active != before:
+                free = unused(episodes)
+    return timestamps.size, filled, DONE
+
+
+@compiled
+def carried_on(channel: int, slots: npt.NDArray[np.int32], episodes: npt.NDArray[Any]) -> bool:
+    """Whether the anomaly of `channel` has lasted so long that it is the sustained one of the same disturbance."""
+    if channel == ch.SAG:
+        return phase_of(slots, ch.UNDERVOLTAGE, episodes) == OPEN
+    return channel == ch.SWELL and phase_of(slots, ch.OVERVOLTAGE, episodes) == OPEN
 
 
 @compiled
@@ -152,53 +223,68 @@ def is_repeat(recent: npt.NDArray[np.int64], at: int) -> bool:
 
 
 @compiled
-def extremes(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
-    """Lowest and highest voltage of a row over phases and, where measured, within the interval; NaN where none is."""
-    lowest = np.nan
-    highest = np.nan
-    for i in range(VOLTS):
-        value = float(values[i, row])
-        if value == value:
-            if not value >= lowest:
-                lowest = value
-            if not value <= highest:
-                highest = value
-    return lowest, highest
+def space(past: Any, elapsed: int, interval_ms: int, at: int) -> None:
+    """Take notice of a newer reading: when it came, and the interval at which they usually come (as sent, else learnt)."""
+    if interval_ms > 0:
+        past.spacing = interval_ms
+    elif elapsed > 0:
+        usual = past.spacing
+        past.spacing = elapsed if usual == 0.0 else usual + 0.1 * (min(float(elapsed), 4.0 * usual) - usual)
+    if past.readings == 0:
+        past.first_at = at
+    past.readings += 1
+    past.last_at = at
 
 
 @compiled
-def voltage_finding(channel: int, pu_low: float, pu_high: float, limits: npt.NDArray[np.float64]) -> int:
-    """Severity that the voltage rule of `channel` gives."""
-    if channel == INTERRUPTION:
-        return voltage_limits.interruption(pu_low, limits[0])
-    if channel in (UNDERVOLTAGE, SAG):
-        return voltage_limits.low(pu_low, limits[1], limits[0])
-    return voltage_limits.high(pu_high, limits[2])
+def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: float, volts: float, at: int, elapsed: int) -> None:
+    """Add net energy (Wh, import − export) and V·ms since the reading before to the running hour.
+
+    By power where the interval is a usual one, by the registers over a gap or without power.
+    """
+    slot = (at - 1) // SLOT_MS  # a reading on the hour is of the hour that ended
+    if slot != past.slot:
+        past.done_slot, past.done_ms, past.done_wh, past.done_volts = past.slot, past.slot_ms, past.slot_wh, past.slot_volts
+        past.slot, past.slot_ms, past.slot_wh, past.slot_volts = slot, 0, 0.0, 0.0
+    imported, exported = registers[0, row], registers[1, row]
+    energy = np.nan
+    if watts == watts and elapsed <= 1.5 * past.spacing + 1.0:
+        energy = watts * elapsed / MS_PER_HOUR
+    elif imported >= past.register:
+        energy = imported - past.register
+        if exported >= past.register_out:
+            energy -= exported - past.register_out
+    if exported == exported:
+        past.register_out = exported
+    if elapsed > 0 and elapsed <= SLOT_MS and energy == energy:
+        past.slot_wh += energy
+        past.slot_ms += elapsed
+        if volts == volts:
+            past.slot_volts += volts * elapsed
 
 
 @compiled
-def opened(slots: npt.NDArray[np.int32], channel: int, episodes: npt.NDArray[Any]) -> bool:
-    """Whether the anomaly of `channel` is open."""
-    return bool(slots[channel] >= 0 and episodes[slots[channel]].phase == OPEN)
+def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, nominal: float) -> None:
+    """Keep the newest values, and whether the meter has power."""
+    volts = values[0, row]
+    past.volts = volts
+    past.power = values[ACTIVE, row]
+    past.reactive = values[REACTIVE, row]
+    if flags & LAST_GASP:
+        if past.out_since == 0:
+            past.out_since = at
+    elif flags & POWER_RESTORED or volts != volts or volts > 0.5 * nominal:
+        past.out_since = 0
 
 
 @compiled
-def slot_used(slots: npt.NDArray[np.int32]) -> bool:
-    """Whether anything of this meter is under watch."""
-    for i in range(slots.size):  # noqa: SIM110  numba compiles no generator
-        if slots[i] >= 0:
-            return True
-    return False
-
-
-@compiled
-def mark(event: Any, filled: int, row: int, meter: int, channel: int, value: float) -> int:
-    """Complete `event`; the number of events filled with it."""
-    event.row = row
-    event.meter = meter
-    event.channel = channel
-    event.observed = value
-    return filled + 1
+def hear_frequency(feeder: Any, hertz: float, at: int, nominal: float, band: float) -> None:
+    """Add one meter's frequency to the running second of the feeder; what is no grid's frequency is not heard."""
+    if hertz == hertz and abs(hertz - nominal) < 10.0:
+        feeder.hertz_at = max(feeder.hertz_at, at)
+        feeder.hertz_sum += hertz
+        feeder.hertz_count += 1.0
+        feeder.hertz_out += 1.0 if abs(hertz - nominal) > band else 0.0
 
 
 @compiled

@@ -1,14 +1,21 @@
 """How a feeder's state lies in bytes: numpy records, so that loading is a view and saving is a copy."""
 
+import math
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from gridpulse_detector.episodes import EPISODE, IDLE
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.scoring import SCORE
 
-__all__ = ["AGGREGATE", "EPISODE", "IDLE", "NEVER", "SUMS", "FeederState", "Shape"]
+__all__ = ["AGGREGATE", "FEEDER", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape"]
+
+RECENT = 4
+"""Timestamps kept a meter, to know a repeated reading by."""
+NEVER = int(np.iinfo(np.int64).min)
 
 SUMS = np.dtype([("count", "<f8"), ("total", "<f8"), ("squares", "<f8")])
 """Of one signal of one meter over a pane or the window."""
@@ -16,37 +23,96 @@ SUMS = np.dtype([("count", "<f8"), ("total", "<f8"), ("squares", "<f8")])
 AGGREGATE = np.dtype([("count", "<i8"), ("total", "<f8"), ("squares", "<f8"), ("low", "<f8"), ("high", "<f8")])
 """Of one signal of all meters of the feeder over a pane."""
 
-EPISODE = np.dtype(
+PAST = np.dtype(
     [
-        ("phase", "<i4"),
-        ("severity", "<i4"),
-        ("revision", "<i4"),
-        ("used", "<i4"),
-        ("since", "<i8"),
-        ("last_bad", "<i8"),
-        ("count", "<i8"),
-        ("peak", "<f8"),
-        ("farthest", "<f8"),
+        ("recent", "<i8", (RECENT,)),  # newest timestamps
+        ("last_at", "<i8"),  # newest of them; NEVER before the first
+        ("first_at", "<i8"),
+        ("active", "<i8"),  # bit a channel: an episode is under watch
+        ("register", "<f8"),  # energy_import, Wh; NaN before the first
+        ("register_out", "<f8"),  # energy_export, Wh
+        ("base", "<f8"),  # register and time at the start of the sum check's span
+        ("base_at", "<i8"),
+        ("integrated", "<f8"),  # Wh since then
+        ("moved_at", "<i8"),  # when the register last moved
+        ("jump_at", "<i8"),
+        ("still_volts_at", "<i8"),
+        ("still_power_at", "<i8"),
+        ("out_since", "<i8"),  # last gasp not yet taken back; 0 with power
+        ("band_0", "<i8"),  # since when each overload band is passed; 0 not
+        ("band_1", "<i8"),
+        ("band_2", "<i8"),
+        ("slot_wh", "<f8"),  # net energy of the running hour
+        ("readings", "<i4"),
+        ("spacing", "<f4"),  # usual interval, ms
+        ("volts", "<f4"),  # newest values: V of phase A, W, var
+        ("power", "<f4"),
+        ("reactive", "<f4"),
+        ("jumps", "<i4"),  # readings since a jump of power, 0 where none is watched
+        ("jump_from", "<f4"),
+        ("jump_to", "<f4"),
+        ("still_volts", "<i4"),  # readings without change
+        ("still_power", "<i4"),
+        ("idle", "<f4"),  # Wh since the register moved
+        ("step", "<f4"),  # resolution of the register, Wh: the power of ten that all its readings are multiples of
+        ("zero_share", "<f4"),
+        ("zeros", "<i4"),  # in a row
+        ("slot", "<i4"),  # running hour, and the one before: energy Wh, time covered ms, V·ms
+        ("slot_ms", "<i4"),
+        ("slot_volts", "<f4"),
+        ("done_slot", "<i4"),
+        ("done_ms", "<i4"),
+        ("done_wh", "<f4"),
+        ("done_volts", "<f4"),
+        ("hours", "<i4"),  # hours learned
+        ("pooled", "<f4"),  # variance of the seasonal residual
+        ("fast", "<f4"),  # means of the residual over hours and over a day, and their variances
+        ("slow", "<f4"),
+        ("fast_variance", "<f4"),
+        ("slow_variance", "<f4"),
+        ("up", "<f4"),  # CUSUM of power and of voltage, and the hour in which each last left zero
+        ("down", "<f4"),
+        ("up_since", "<i4"),
+        ("down_since", "<i4"),
+        ("volts_mean", "<f4"),
+        ("volts_variance", "<f4"),
+        ("volts_up", "<f4"),
+        ("volts_down", "<f4"),
+        ("volts_up_since", "<i4"),
+        ("volts_down_since", "<i4"),
+        ("usual_wh", "<f4"),  # of an hour, and its variance
+        ("usual_variance", "<f4"),
     ]
 )
-"""One disturbance under watch. Few meters have one, so they are kept apart and found through `slots`."""
+"""What is remembered of one asset between its readings; meters and the transformers above them alike."""
 
-HEADER = np.dtype(
+FEEDER = np.dtype(
     [
-        ("layout", "<u4"),
-        ("meters", "<i4"),
-        ("roster_crc", "<u4"),
-        ("origins", "<i4"),
-        ("stored", "<i4"),
-        ("episodes", "<i4"),
-        ("clock", "<i8"),
-        ("closed", "<i8"),
+        ("clock", "<i8"),  # highest accepted timestamp, ms
+        ("closed", "<i8"),  # index of the newest closed pane
+        ("closed_slot", "<i8"),  # index of the newest closed hour
+        ("newest_slot", "<i8"),  # of any reading
+        ("resumed_at", "<i8"),  # end of the last gap in which the whole feeder was unheard of
+        ("hertz_at", "<i8"),  # time of the running second's readings; sums over the meters
+        ("hertz_before_at", "<i8"),
+        ("mean_at", "<i8"),  # start of the running ten seconds
+        ("hertz_sum", "<f8"),
+        ("hertz_count", "<f8"),
+        ("hertz_out", "<f8"),  # meters that read outside the band
+        ("hertz_before", "<f8"),
+        ("mean_sum", "<f8"),
+        ("mean_count", "<f8"),
+        ("mean_out", "<f8"),
     ]
 )
-IDLE = -1
-RECENT = 4
-"""Timestamps kept a meter, to know a repeated reading by."""
-NEVER = int(np.iinfo(np.int64).min)
+"""What is remembered of the feeder itself."""
+
+COARSEST_STEP = 1e5
+"""Wh; no register is coarser."""
+NO_INDEXES = np.empty(0, np.int64)
+HEADER = np.dtype(
+    [("layout", "<u4"), ("places", "<i4"), ("roster_crc", "<u4"), ("origins", "<i4"), ("stored", "<i4"), ("episodes", "<i4")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +120,7 @@ class Shape:
     """Sizes that follow from the rules."""
 
     signals: int
+    scored: int
     rollups: int
     channels: int
     panes_open: int
@@ -67,6 +134,7 @@ class Shape:
         windows = rules.windows
         return cls(
             signals=len(rules.signals),
+            scored=len(rules.unusual.signals),
             rollups=len(rules.rollups.signals),
             channels=len(rules.channels),
             panes_open=1 + -(-windows.grace_s // windows.hop_s),
@@ -77,104 +145,170 @@ class Shape:
 
     def stamp(self, rules: Rules) -> int:
         """Checksum that state must carry to be read with these rules."""
-        names = (self, rules.signals, rules.rollups.signals, tuple(name for name, _ in rules.channels), RECENT)
+        names = (
+            self,
+            rules.signals,
+            rules.rollups.signals,
+            rules.channels,
+            PAST.descr,
+            FEEDER.descr,
+            EPISODE.descr,
+            SUMS.descr,
+            SCORE.descr,
+        )
         return zlib.crc32(repr(names).encode())
 
 
 class FeederState:
-    """All a feeder's judgement depends on, besides its closed panes and its roster.
+    """All a feeder's judgement depends on, besides its closed panes, its seasonal baseline and its roster.
 
-    `clock`: highest accepted timestamp, ms. `closed`: index of the newest closed pane. `origins` int64 (n, 2): partition of
-    meter.readings and the highest offset taken from it. `stored` int64 (n,): indexes of closed panes kept for the window.
-    `recent` int64 (meters, RECENT): newest timestamps. `window` SUMS (signals, meters): closed panes of the window.
-    `panes` SUMS (panes_open, signals, meters) and `feeder` AGGREGATE (panes_open, rollups): open panes, by index modulo.
-    `slots` int32 (meters, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,).
+    A place is an asset: a meter, a transformer, the feeder. `feeder` FEEDER (1,). `origins` int64 (n, 2): partition of
+    meter.readings and the highest offset taken from it. `stored` int64 (n,): indexes of closed panes kept for the window. `past`
+    PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open, signals, places) and
+    `aggregates` AGGREGATE (panes_open, rollups): open panes, by index modulo. `scores` SCORE (scored signals, places). `slots`
+    int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views of one buffer until one of
+    them grows.
     """
 
     __slots__ = (
-        "clock", "closed", "episodes", "feeder", "layout", "meters", "origins", "orphans", "panes", "recent", "roster_crc",
-        "shape", "slots", "stored", "window",
+        "aggregates", "buffer", "episodes", "feeder", "layout", "origins", "orphans", "panes", "past", "places", "roster_crc",
+        "scores", "shape", "slots", "stored", "window",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, layout: int) -> None:
         self.shape, self.layout = shape, layout
-        self.clock = self.closed = NEVER
-        self.meters = self.roster_crc = 0
+        self.buffer: bytearray | None = None
+        self.places = self.roster_crc = 0
+        self.feeder = np.zeros(1, FEEDER)
+        for name in ("clock", "closed", "closed_slot", "newest_slot", "resumed_at"):
+            self.feeder[name] = NEVER
         self.origins = np.empty((0, 2), np.int64)
-        self.stored = self.orphans = np.empty(0, np.int64)
-        self.recent = np.empty((0, RECENT), np.int64)
+        self.stored = self.orphans = NO_INDEXES
+        self.past = np.zeros(0, PAST)
         self.window = np.zeros((shape.signals, 0), SUMS)
         self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
-        self.feeder = empty_aggregates(shape)
+        self.aggregates = empty_aggregates(shape)
+        self.scores = np.zeros((shape.scored, 0), SCORE)
         self.slots = np.empty((0, shape.channels), np.int32)
         self.episodes = np.zeros(0, EPISODE)
 
+    @property
+    def clock(self) -> int:
+        """Highest accepted timestamp, ms."""
+        return int(self.feeder[0]["clock"])
+
+    @property
+    def closed(self) -> int:
+        """Index of the newest closed pane."""
+        return int(self.feeder[0]["closed"])
+
     def pack(self) -> bytes:
         """Bytes for the store."""
-        header = np.array(
-            (
-                self.layout, self.meters, self.roster_crc, len(self.origins), len(self.stored), len(self.episodes),
-                self.clock, self.closed,
-            ),
-            HEADER,
-        )  # fmt: skip
-        return b"".join(array.tobytes() for array in (header, *self._arrays()))
+        if self.buffer is not None:
+            return bytes(self.buffer)
+        return b"".join(array.tobytes() for array in (self._header(), *self._arrays()))
+
+    def _header(self) -> npt.NDArray[np.void]:
+        sizes = (self.layout, self.places, self.roster_crc, len(self.origins), len(self.stored), len(self.episodes))
+        return np.array(sizes, HEADER)
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return (self.origins, self.stored, self.recent, self.window, self.panes, self.feeder, self.slots, self.episodes)
+        return (
+            self.feeder, self.origins, self.stored, self.past, self.window, self.panes, self.aggregates, self.scores,
+            self.slots, self.episodes,
+        )  # fmt: skip
 
     @classmethod
     def unpack(cls, data: bytes | None, shape: Shape, layout: int) -> "FeederState":
         """State from `data`; a fresh one where there is none or where other rules wrote it, keeping clock and origins."""
-        state = cls(shape, layout)
         if data is None:
-            return state
-        header = np.frombuffer(data, HEADER, 1)[0]
+            return cls(shape, layout)
+        written, places, roster_crc, origins, stored, episodes = np.frombuffer(data, HEADER, 1)[0].item()
         buffer = bytearray(data)
-        state.clock, state.closed = int(header["clock"]), int(header["closed"])
         position = HEADER.itemsize
-        origins = int(header["origins"])
-        state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position).reshape(origins, 2)
-        if header["layout"] != layout:
-            state.closed = NEVER
-            state.orphans = np.frombuffer(buffer, np.int64, int(header["stored"]), position + 16 * origins)
+        if written != layout:
+            state = cls(shape, layout)
+            clock = int(np.frombuffer(data, np.int64, 1, position)[0])
+            state.feeder[0]["clock"] = clock
+            if clock != NEVER:
+                state.feeder[0]["closed"] = (clock - shape.grace_ms) // shape.pane_ms - 1
+            state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position + FEEDER.itemsize).reshape(origins, 2)
+            state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins)
             return state
-        state.meters, state.roster_crc = int(header["meters"]), int(header["roster_crc"])
-        state._view(buffer, position + 16 * origins, int(header["stored"]), int(header["episodes"]))
+        state = object.__new__(cls)
+        state.shape, state.layout, state.places, state.roster_crc = shape, layout, places, roster_crc
+        state._view(buffer, position, origins, stored, episodes)
         return state
 
-    def _view(self, buffer: bytearray, position: int, stored: int, episodes: int) -> None:
-        shape, meters = self.shape, self.meters
+    def _view(self, buffer: bytearray, position: int, origins: int, stored: int, episodes: int) -> None:
+        shape, places = self.shape, self.places
 
         def take(dtype: npt.DTypeLike, *sizes: int) -> npt.NDArray[np.generic]:
             nonlocal position
-            count = int(np.prod(sizes))
-            array = np.frombuffer(buffer, dtype, count, position).reshape(sizes)
+            count = math.prod(sizes)
+            array = np.frombuffer(buffer, dtype, count, position)
             position += array.nbytes
-            return array
+            return array if len(sizes) == 1 else array.reshape(sizes)
 
+        self.buffer = buffer
+        self.orphans = NO_INDEXES
+        self.feeder = take(FEEDER, 1)  # type: ignore[assignment]
+        self.origins = take(np.int64, origins, 2)  # type: ignore[assignment]
         self.stored = take(np.int64, stored)  # type: ignore[assignment]
-        self.recent = take(np.int64, meters, RECENT)  # type: ignore[assignment]
-        self.window = take(SUMS, shape.signals, meters)  # type: ignore[assignment]
-        self.panes = take(SUMS, shape.panes_open, shape.signals, meters)  # type: ignore[assignment]
-        self.feeder = take(AGGREGATE, shape.panes_open, shape.rollups)  # type: ignore[assignment]
-        self.slots = take(np.int32, meters, shape.channels)  # type: ignore[assignment]
+        self.past = take(PAST, places)  # type: ignore[assignment]
+        self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
+        self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
+        self.aggregates = take(AGGREGATE, shape.panes_open, shape.rollups)  # type: ignore[assignment]
+        self.scores = take(SCORE, shape.scored, places)  # type: ignore[assignment]
+        self.slots = take(np.int32, places, shape.channels)  # type: ignore[assignment]
         self.episodes = take(EPISODE, episodes)  # type: ignore[assignment]
 
-    def grow(self, meters: int) -> None:
-        """Make room for `meters` meters, new ones with no past."""
-        new = meters - self.meters
-        shape = self.shape
-        self.recent = np.concatenate([self.recent, np.full((new, RECENT), NEVER, np.int64)])
+    def mark(self, partition: int, offset: int) -> int | None:
+        """Raise the mark of an origin partition to `offset` where that is higher; the mark before, None for a new partition."""
+        known = np.flatnonzero(self.origins[:, 0] == partition)
+        if not known.size:
+            self.origins = np.vstack([self.origins, [[partition, offset]]])
+            self.buffer = None
+            return None
+        before = int(self.origins[known[0], 1])
+        self.origins[known[0], 1] = max(before, offset)
+        return before
+
+    def keep(self, stored: npt.NDArray[np.int64]) -> None:
+        """Replace the indexes of stored panes."""
+        self.stored = stored
+        self.buffer = None
+
+    def grow(self, places: int, roster_crc: int) -> None:
+        """Make room for `places` assets, new ones with no past, of a roster with this checksum."""
+        new, shape = places - self.places, self.shape
+        past = np.zeros(new, PAST)
+        past["recent"] = past["last_at"] = NEVER
+        for name in ("register", "register_out", "volts", "power", "reactive"):
+            past[name] = np.nan
+        past["slot"] = past["done_slot"] = -1
+        past["step"] = COARSEST_STEP
+        self.past = np.concatenate([self.past, past])
         self.window = np.concatenate([self.window, np.zeros((shape.signals, new), SUMS)], axis=1)
         self.panes = np.concatenate([self.panes, np.zeros((shape.panes_open, shape.signals, new), SUMS)], axis=2)
+        self.scores = np.concatenate([self.scores, np.zeros((shape.scored, new), SCORE)], axis=1)
         self.slots = np.concatenate([self.slots, np.full((new, shape.channels), IDLE, np.int32)])
-        self.meters = meters
+        self.places, self.roster_crc = places, roster_crc
+        self.buffer = None
 
-    def make_room(self) -> None:
-        """Double the episodes that can be under watch."""
-        more = max(2 * self.shape.channels, len(self.episodes))
+    def make_room(self, least: int) -> None:
+        """At least double the episodes that can be under watch, by `least`."""
+        more = max(least, len(self.episodes))
         self.episodes = np.concatenate([self.episodes, np.zeros(more, EPISODE)])
+        self.buffer = None
+
+    def trim(self) -> None:
+        """Drop the unused rows at the end of `episodes`."""
+        used = np.flatnonzero(self.episodes["used"])
+        size = int(used[-1]) + 1 if used.size else 0
+        if size < len(self.episodes):
+            self.episodes = self.episodes[:size].copy()
+            self.buffer = None
 
 
 def empty_aggregates(shape: Shape) -> npt.NDArray[np.void]:

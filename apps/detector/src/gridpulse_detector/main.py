@@ -2,7 +2,9 @@
 
 from gridpulse_detector.asset_feed import follow_assets
 from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.commands import offline_commands
 from gridpulse_detector.detection import Detector
+from gridpulse_detector.reloading import RulesFile
 from gridpulse_detector.ruleset import RuleError, load_rules
 from gridpulse_detector.settings import DetectorSettings
 from gridpulse_detector.topology import wire
@@ -30,6 +32,8 @@ def run(settings: DetectorSettings, health: Health) -> None:
     app = make_application(settings, "detector", AppMetrics.of("detector"))
     detector = Detector(rules, assets)
     detector.warm_up()
+    if settings.rules is not None:
+        RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)
     watch(app, health)
     health.add("start", lambda: None)
@@ -37,5 +41,5 @@ def run(settings: DetectorSettings, health: Health) -> None:
 
 
 def main() -> None:
-    """Entry point of `gridpulse-detector`."""
-    console("detector", DetectorSettings, run)
+    """Entry point of `gridpulse-detector`: the app without arguments, replay and explain besides."""
+    console("detector", DetectorSettings, run, offline_commands)

@@ -1,6 +1,5 @@
-"""rules.toml, checked and turned into the numbers the kernel takes."""
+"""rules.toml, checked: one table a rule, and tables that override it for a class of assets, a feeder or one asset."""
 
-import hashlib
 import json
 import tomllib
 from functools import cached_property
@@ -8,11 +7,40 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gridpulse_schemas import COLUMN_NAMES
+from gridpulse_detector.rules import FIXED, Parameters, moving_average
+from gridpulse_detector.rules.cover_open import CoverOpen
+from gridpulse_detector.rules.drift import Drift
+from gridpulse_detector.rules.energy_balance import EnergyBalance
+from gridpulse_detector.rules.equipment_failure import EquipmentFailure
+from gridpulse_detector.rules.frequency import Frequency
+from gridpulse_detector.rules.interruption import Interruption
+from gridpulse_detector.rules.low_power_factor import LowPowerFactor
+from gridpulse_detector.rules.moving_average import MovingAverage
+from gridpulse_detector.rules.outage import Outage
+from gridpulse_detector.rules.over_temperature import OverTemperature
+from gridpulse_detector.rules.overload import Overload
+from gridpulse_detector.rules.overvoltage import Overvoltage
+from gridpulse_detector.rules.register_backwards import RegisterBackwards
+from gridpulse_detector.rules.reverse_flow import ReverseFlow
+from gridpulse_detector.rules.rocof import Rocof
+from gridpulse_detector.rules.sag import Sag
+from gridpulse_detector.rules.seasonal import Seasonal
+from gridpulse_detector.rules.silent import Silent
+from gridpulse_detector.rules.spike import Spike
+from gridpulse_detector.rules.storm import Storm
+from gridpulse_detector.rules.stuck_measurement import StuckMeasurement
+from gridpulse_detector.rules.stuck_register import StuckRegister
+from gridpulse_detector.rules.sum_check import SumCheck
+from gridpulse_detector.rules.swell import Swell
+from gridpulse_detector.rules.tamper import Tamper
+from gridpulse_detector.rules.thd import Thd
+from gridpulse_detector.rules.unbalance import Unbalance
+from gridpulse_detector.rules.undervoltage import Undervoltage
+from gridpulse_detector.rules.unusual import Unusual
+from gridpulse_detector.rules.zero import Zero
 
 __all__ = ["RuleError", "Rules", "load_rules"]
 
@@ -22,7 +50,7 @@ class RuleError(Exception):
 
 
 class Section(BaseModel):
-    """A table of rules.toml: unknown keys are mistakes."""
+    """A table of rules.toml that is no rule: unknown keys are mistakes."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -43,42 +71,6 @@ class Windows(Section):
         return self
 
 
-class MovingAverage(Section):
-    """Parameters of rules/moving_average.py."""
-
-    sigmas: float = Field(2.5, ge=1.5, le=4.0)
-    min_readings: int = Field(30, ge=2, le=1_000_000)
-    for_s: float = Field(3, ge=0, le=86_400)
-    clear_for_s: float = Field(10, ge=0, le=86_400)
-    deadband_percent: dict[str, float] = Field(default_factory=lambda: {"voltage": 8.0, "current": 40.0})
-
-    @field_validator("deadband_percent")
-    @classmethod
-    def _known(cls, value: dict[str, float]) -> dict[str, float]:
-        for signal, percent in value.items():
-            if signal not in COLUMN_NAMES:
-                raise ValueError(f"{signal} is no signal; signals are {', '.join(COLUMN_NAMES)}")
-            if not 0 <= percent <= 1000:
-                raise ValueError(f"{signal} = {percent} is outside 0 to 1000 percent")
-        return value
-
-
-class VoltageLimits(Section):
-    """Parameters of rules/voltage_limits.py."""
-
-    interruption_pu: float = Field(0.1, ge=0.01, le=0.5)
-    low_pu: float = Field(0.9, ge=0.5, le=0.99)
-    high_pu: float = Field(1.1, ge=1.01, le=2.0)
-    sustained_s: float = Field(60, ge=1, le=86_400)
-    clear_for_s: float = Field(5, ge=0, le=86_400)
-
-
-class EquipmentFailure(Section):
-    """Parameters of rules/equipment_failure.py."""
-
-    clear_for_s: float = Field(10, ge=0, le=86_400)
-
-
 class Rollups(Section):
     """Which signals the feeder rollups carry."""
 
@@ -87,30 +79,88 @@ class Rollups(Section):
     @field_validator("signals")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        unknown = set(value) - set(COLUMN_NAMES)
+        unknown = set(value) - set(moving_average.SIGNALS)
         if unknown:
-            raise ValueError(f"{', '.join(sorted(unknown))}: no such signal; signals are {', '.join(COLUMN_NAMES)}")
+            raise ValueError(f"{', '.join(sorted(unknown))}: no such signal; signals are {', '.join(moving_average.SIGNALS)}")
         return value
 
 
-FIXED_CHANNELS = (
-    ("interruption", "INTERRUPTION"),
-    ("undervoltage", "UNDERVOLTAGE"),
-    ("overvoltage", "OVERVOLTAGE"),
-    ("sag", "SAG"),
-    ("swell", "SWELL"),
-    ("equipment_failure", "EQUIPMENT_FAILURE"),
-)
+Override = dict[str, dict[str, Any]]
+"""By rule, some of its parameters."""
+LEVELS = ("class", "feeder", "asset")
+"""Tables of overrides, from the general to the particular: the last one that says something holds."""
 
 
 class Rules(Section):
     """All of rules.toml."""
 
     windows: Windows = Windows()
-    moving_average: MovingAverage = MovingAverage()
-    voltage_limits: VoltageLimits = VoltageLimits()
-    equipment_failure: EquipmentFailure = EquipmentFailure()
     rollups: Rollups = Rollups()
+    interruption: Interruption = Interruption()
+    undervoltage: Undervoltage = Undervoltage()
+    overvoltage: Overvoltage = Overvoltage()
+    sag: Sag = Sag()
+    swell: Swell = Swell()
+    thd: Thd = Thd()
+    unbalance: Unbalance = Unbalance()
+    low_power_factor: LowPowerFactor = LowPowerFactor()
+    spike: Spike = Spike()
+    stuck_measurement: StuckMeasurement = StuckMeasurement()
+    stuck_register: StuckRegister = StuckRegister()
+    zero: Zero = Zero()
+    reverse_flow: ReverseFlow = ReverseFlow()
+    register_backwards: RegisterBackwards = RegisterBackwards()
+    sum_check: SumCheck = SumCheck()
+    over_temperature: OverTemperature = OverTemperature()
+    equipment_failure: EquipmentFailure = EquipmentFailure()
+    tamper: Tamper = Tamper()
+    cover_open: CoverOpen = CoverOpen()
+    seasonal: Seasonal = Seasonal()
+    drift: Drift = Drift()
+    overload: Overload = Overload()
+    energy_balance: EnergyBalance = EnergyBalance()
+    outage: Outage = Outage()
+    silent: Silent = Silent()
+    storm: Storm = Storm()
+    frequency: Frequency = Frequency()
+    rocof: Rocof = Rocof()
+    moving_average: MovingAverage = MovingAverage()
+    unusual: Unusual = Unusual()
+    by_class: dict[str, Override] = Field(default_factory=dict, alias="class")
+    by_feeder: dict[str, Override] = Field(default_factory=dict, alias="feeder")
+    by_asset: dict[str, Override] = Field(default_factory=dict, alias="asset")
+
+    @model_validator(mode="after")
+    def _overrides(self) -> "Rules":
+        for level in LEVELS:
+            for name, override in self.overrides(level).items():
+                for rule, values in override.items():
+                    where = f'{level}."{name}".{rule}'
+                    if rule not in SECTIONS:
+                        raise ValueError(f"{where}: no such rule; rules are {', '.join(SECTIONS)}")
+                    try:
+                        changed = self.section(rule, values)
+                    except ValidationError as error:
+                        raise ValueError(f"{where}.{told(error, SECTIONS[rule])}") from None
+                    if shape(changed) != shape(self.section(rule)):
+                        raise ValueError(f"{where}: the signals of a rule are the same for all assets; change its numbers only")
+        return self
+
+    def overrides(self, level: str) -> dict[str, Override]:
+        """Tables of a level by the name of the class, feeder or asset."""
+        found: dict[str, Override] = getattr(self, f"by_{level}")
+        return found
+
+    def section(self, rule: str, *changes: dict[str, Any]) -> Parameters:
+        """Parameters of `rule`, with `changes` on top, the last one strongest. Raises ValidationError."""
+        own: Parameters = getattr(self, rule)
+        if not any(changes):
+            return own
+        merged = own.model_dump()
+        for change in changes:
+            for key, value in change.items():
+                merged[key] = {**merged[key], **value} if isinstance(merged.get(key), dict) and isinstance(value, dict) else value
+        return type(own).model_validate(merged)
 
     @cached_property
     def signals(self) -> tuple[str, ...]:
@@ -120,30 +170,24 @@ class Rules(Section):
     @cached_property
     def channels(self) -> tuple[tuple[str, str], ...]:
         """Name and anomaly kind of every channel, in the kernel's order."""
-        return FIXED_CHANNELS + tuple((f"moving_average.{signal}", "DEVIATION") for signal in self.signals)
+        own = tuple((rule.name, rule.kind) for rule in FIXED)
+        averages = tuple((f"moving_average.{signal}", "DEVIATION") for signal in self.signals)
+        return own + averages + tuple((f"unusual.{signal}", "UNUSUAL") for signal in self.unusual.signals)
 
-    @cached_property
-    def holds(self) -> npt.NDArray[np.int64]:
-        """`for` and `clear_for` of every channel, ms, int64 (channels, 2)."""
-        volts, average = self.voltage_limits, self.moving_average
-        clear = volts.clear_for_s
-        rows = [(0, clear), (volts.sustained_s, clear), (volts.sustained_s, clear), (0, clear), (0, clear)]
-        rows += [(0, self.equipment_failure.clear_for_s), *[(average.for_s, average.clear_for_s) for _ in self.signals]]
-        return np.array([(int(a * 1000), int(b * 1000)) for a, b in rows], np.int64)
 
-    @cached_property
-    def limits(self) -> npt.NDArray[np.float64]:
-        """Interruption, low and high limit in pu; sigmas; least readings."""
-        volts, average = self.voltage_limits, self.moving_average
-        return np.array([volts.interruption_pu, volts.low_pu, volts.high_pu, average.sigmas, average.min_readings], np.float64)
+SECTIONS: dict[str, type[Parameters]] = {
+    name: field.annotation
+    for name, field in Rules.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Parameters)
+}
+"""Every rule's table and the class that checks it."""
 
-    @cached_property
-    def versions(self) -> tuple[str, ...]:
-        """Hash of the parameters of each channel's rule, eight hex digits."""
-        sections = [self.voltage_limits] * 5 + [self.equipment_failure]
-        texts = [section.model_dump_json() for section in sections]
-        texts += [self.windows.model_dump_json() + self.moving_average.model_dump_json()] * len(self.signals)
-        return tuple(hashlib.sha256(text.encode()).hexdigest()[:8] for text in texts)
+
+def shape(section: Parameters) -> Any:
+    """What of the parameters decides how state is laid out."""
+    if isinstance(section, MovingAverage):
+        return sorted(section.deadband_percent)
+    return section.signals if isinstance(section, Unusual) else None
 
 
 def load_rules(path: Path | None) -> Rules:
@@ -157,7 +201,31 @@ def load_rules(path: Path | None) -> Rules:
     try:
         return Rules.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        key = ".".join(str(part) for part in first["loc"])
-        shown = json.dumps(first["input"], default=str)[:80]
-        raise RuleError(f"{name}: {key} = {shown}: {first['msg']}") from None
+        raise RuleError(f"{name}: {told(error, Rules)}") from None
+
+
+def told(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first mistake: key, value and the allowed range, from the field's own bounds."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
+    allowed = bounds(model, tuple(first["loc"]))
+    shown = json.dumps(first["input"], default=str)[:80]
+    return f"{key} = {shown}: {message}{f' (allowed: {allowed})' if allowed else ''}"
+
+
+def bounds(model: type[BaseModel], place: tuple[int | str, ...]) -> str:
+    """Range of the field at `place`, or the keys that exist where it does not."""
+    for part in place:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            return f"the keys {', '.join(f.alias or name for name, f in model.model_fields.items())}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+            continue
+        ends = {type(limit): limit for limit in field.metadata}
+        low, high = ends.get(annotated_types.Ge), ends.get(annotated_types.Le)
+        return f"{low.ge:g} to {high.le:g}" if low and high else ""
+    return ""

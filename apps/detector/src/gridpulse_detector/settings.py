@@ -12,4 +12,4 @@ __all__ = ["DetectorSettings"]
 class DetectorSettings(AppSettings):
     """GRIDPULSE_* variables that the detector reads."""
 
-    rules: Path | None = Field(None, description="path of rules.toml; the packaged rules where not set")
+    rules: Path | None = Field(None, description="path of rules.toml, followed while running; the packaged rules where not set")

@@ -36,9 +36,9 @@ class Judge:
         except DecodeError:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
             return []
-        outcome = self.detector.judge(batch, state)
+        outcome = self.detector.judge(batch, state, message_context().offset)
         self.count(batch, outcome)
-        if not outcome.events and not outcome.panes:
+        if not outcome.changes and not outcome.panes:
             return []
         return self.outputs(batch, outcome)
 
@@ -47,9 +47,9 @@ class Judge:
         context = message_context()
         place = {"topic": VALID, "partition": context.partition, "offset": context.offset}
         tagged: list[Tagged] = []
-        for event, meter in outcome.events:
+        for change in outcome.changes:
             evidence = {**place, "ordinal": len(tagged)}
-            record = anomaly_record(event, meter, batch, self.detector.rules, evidence)
+            record = anomaly_record(change, batch.feeder_id, self.detector.rules, evidence)
             tagged.append((ANOMALY, self.codec.encode("AnomalyEvent", record)))
             metrics.ANOMALIES.labels(record["kind"], record["state"]).inc()
         for pane in outcome.panes:

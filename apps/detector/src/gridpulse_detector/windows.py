@@ -7,20 +7,42 @@ import numpy as np
 
 from gridpulse_detector.layout import AGGREGATE, NEVER, SUMS, FeederState
 
-__all__ = ["ClosedPane", "PaneStore", "advance", "last_closable"]
+__all__ = ["ClosedPane", "Panes", "Store", "advance", "last_closable"]
 
 
-class PaneStore(Protocol):
-    """Where closed panes are kept until they leave the window: written once, read once, deleted."""
+class Store(Protocol):
+    """The feeder's keys in the state store."""
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        """Value of `key`, or None."""
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        """Set `key`."""
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`."""
+
+
+class Panes:
+    """Closed panes among the feeder's keys until they leave the window: written once, read once, deleted."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def get(self, index: int) -> bytes:
-        """Bytes of pane `index`."""
+        """Bytes of pane `index`. Raises KeyError where the store lost it: state that cannot be trusted."""
+        data = self._store.get_bytes(b"p%d" % index)
+        if data is None:
+            raise KeyError(f"pane {index} is missing from the state")
+        return data
 
     def put(self, index: int, data: bytes) -> None:
         """Keep pane `index`."""
+        self._store.set_bytes(b"p%d" % index, data)
 
     def delete(self, index: int) -> None:
         """Forget pane `index`."""
+        self._store.delete(b"p%d" % index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +58,13 @@ def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
     return (clock - grace_ms) // pane_ms - 1
 
 
-def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: PaneStore) -> list[ClosedPane]:
+def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedPane]:
     """Close all open panes up to index `newest`, slide the window, return what closed, oldest first."""
     shape = state.shape
     if newest <= state.closed:
         return []
     if state.closed == NEVER:
-        state.closed = newest  # the first reading: nothing before it was open
+        state.feeder[0]["closed"] = newest  # the first reading: nothing before it was open
         return []
     first = state.closed + 1
     closed = []
@@ -50,12 +72,12 @@ def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Pa
         pane = close_one(state, index, signals, store)
         if pane is not None:
             closed.append(pane)
-    state.closed = newest
+    state.feeder[0]["closed"] = newest
     expire(state, newest - shape.window_panes, store)
     return closed
 
 
-def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: PaneStore) -> ClosedPane | None:
+def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: Panes) -> ClosedPane | None:
     """Move the open pane `index` into the window and empty its place; None where nothing was measured in it."""
     place = index % state.shape.panes_open
     pane = state.panes[place]
@@ -63,9 +85,9 @@ def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: P
         for name in SUMS.names or ():
             state.window[name] += pane[name]
         store.put(index, pane.tobytes())
-        state.stored = np.append(state.stored, index)
+        state.keep(np.append(state.stored, index))
         pane[...] = np.zeros((), SUMS)
-    aggregates = state.feeder[place]
+    aggregates = state.aggregates[place]
     sums = {
         signal: (int(a["count"]), float(a["total"]), float(a["squares"]), float(a["low"]), float(a["high"]))
         for signal, a in zip(signals, aggregates, strict=True)
@@ -75,12 +97,12 @@ def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: P
     return ClosedPane(index * state.shape.pane_ms, sums) if sums else None
 
 
-def expire(state: FeederState, newest: int, store: PaneStore) -> None:
+def expire(state: FeederState, newest: int, store: Panes) -> None:
     """Take panes up to index `newest` out of the window."""
     gone = state.stored[state.stored <= newest]
     if not gone.size:
         return
-    state.stored = state.stored[state.stored > newest]
+    state.keep(state.stored[state.stored > newest])
     for index in gone.tolist():
         pane = np.frombuffer(store.get(index), SUMS).reshape(state.shape.signals, -1)
         part = state.window[:, : pane.shape[1]]

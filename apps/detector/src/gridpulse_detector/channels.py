@@ -1,0 +1,35 @@
+"""Numbers of the channels, as compiled code needs them: the places of `rules.FIXED` (a test holds the two equal)."""
+
+(
+    INTERRUPTION,
+    UNDERVOLTAGE,
+    OVERVOLTAGE,
+    SAG,
+    SWELL,
+    THD,
+    UNBALANCE,
+    LOW_POWER_FACTOR,
+    SPIKE,
+    STUCK_MEASUREMENT,
+    STUCK_REGISTER,
+    ZERO,
+    REVERSE_FLOW,
+    REGISTER_BACKWARDS,
+    SUM_CHECK,
+    OVER_TEMPERATURE,
+    EQUIPMENT_FAILURE,
+    TAMPER,
+    COVER_OPEN,
+    SEASONAL,
+    DRIFT_POWER,
+    DRIFT_VOLTAGE,
+    OVERLOAD,
+    ENERGY_BALANCE,
+    OUTAGE,
+    SILENT,
+    STORM,
+    FREQUENCY,
+    ROCOF,
+) = range(29)
+FIRST_SIGNAL = 29
+"""Channels of the moving average, a signal each, then those of the score."""

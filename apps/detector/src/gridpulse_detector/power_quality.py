@@ -1,0 +1,133 @@
+"""Findings of one reading about the quality of the supply. Compiled."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridpulse_detector import channels as ch
+from gridpulse_detector.columns import ACTIVE, REACTIVE, THD, VOLTAGE_B, VOLTAGE_C, VOLTS
+from gridpulse_detector.episodes import note
+from gridpulse_detector.rules import interruption, low_power_factor, sag, swell, thd, unbalance
+from gridpulse_schemas.compiled import compiled
+
+__all__ = ["extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
+
+NAN = np.nan
+
+
+@compiled
+def extremes(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
+    """Lowest and highest voltage of a row over phases and, where measured, within the interval; NaN where none is."""
+    lowest = np.nan
+    highest = np.nan
+    for i in range(VOLTS):
+        value = float(values[i, row])
+        if value == value:
+            if not value >= lowest:
+                lowest = value
+            if not value <= highest:
+                highest = value
+    return lowest, highest
+
+
+@compiled
+def phases(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
+    """Lowest and highest mean voltage over the phases; NaN where none is measured."""
+    lowest = float(values[0, row])
+    highest = lowest
+    for i in range(VOLTAGE_B, VOLTAGE_C + 1):
+        value = float(values[i, row])
+        if value == value:
+            if not value >= lowest:
+                lowest = value
+            if not value <= highest:
+                highest = value
+    return lowest, highest
+
+
+@compiled
+def judge_voltage(
+    values: npt.NDArray[np.float32],
+    row: int,
+    at: int,
+    coarse: int,
+    volts: float,
+    limits: Any,
+    findings: npt.NDArray[Any],
+) -> tuple[int, int, bool]:
+    """Interruption, sag, swell, under- and overvoltage: channels found, channels judged (bits), and whether a limit was crossed.
+
+    `volts` nominal. `coarse` ms: length of the interval the means are of, 0 where it is short enough to show a sag: a low mean of
+    a minute or more is an undervoltage from the interval's beginning, and only voltage_min tells a sag.
+    """
+    low, high = extremes(values, row)
+    if low != low:
+        return 0, 0, False
+    mean_low, mean_high = phases(values, row)
+    if mean_low != mean_low:
+        mean_low, mean_high = low, high
+    floor = limits.interruption_below_pu
+    sag_volts, swell_volts = low, high
+    if coarse > 0 and values[1, row] != values[1, row] and low / volts >= floor:
+        sag_volts = volts
+    if coarse > 0 and values[2, row] != values[2, row]:
+        swell_volts = volts
+    severity = interruption.severity(low / volts, floor)
+    found = note(findings[ch.INTERRUPTION], severity, at, low, volts, floor * volts, NAN, -low) << ch.INTERRUPTION
+    limit = limits.undervoltage_below_pu
+    severity = sag.low(mean_low / volts, limit, floor)
+    found |= (
+        note(findings[ch.UNDERVOLTAGE], severity, at - coarse, mean_low, volts, limit * volts, NAN, -mean_low) << ch.UNDERVOLTAGE
+    )
+    limit = limits.overvoltage_above_pu
+    severity = swell.high(mean_high / volts, limit)
+    found |= (
+        note(findings[ch.OVERVOLTAGE], severity, at - coarse, mean_high, volts, NAN, limit * volts, mean_high) << ch.OVERVOLTAGE
+    )
+    limit = limits.sag_below_pu
+    severity = sag.low(sag_volts / volts, limit, floor)
+    found |= note(findings[ch.SAG], severity, at, sag_volts, volts, limit * volts, NAN, -sag_volts) << ch.SAG
+    limit = limits.swell_above_pu
+    severity = swell.high(swell_volts / volts, limit)
+    found |= note(findings[ch.SWELL], severity, at, swell_volts, volts, NAN, limit * volts, swell_volts) << ch.SWELL
+    judged = 1 << ch.INTERRUPTION | 1 << ch.UNDERVOLTAGE | 1 << ch.OVERVOLTAGE | 1 << ch.SAG | 1 << ch.SWELL
+    return found, judged, found != 0
+
+
+@compiled
+def judge_quality(
+    values: npt.NDArray[np.float32], row: int, at: int, coarse: int, volts: float, limits: Any, findings: npt.NDArray[Any]
+) -> tuple[int, int]:
+    """THD and unbalance: channels found and judged (bits)."""
+    found = judged = 0
+    distortion = float(values[THD, row])
+    if distortion == distortion:
+        limit = limits.thd_above_percent
+        severity = thd.severity(distortion, limit)
+        found = note(findings[ch.THD], severity, at - coarse, distortion, NAN, NAN, limit, distortion) << ch.THD
+        judged = 1 << ch.THD
+    a, b, c = float(values[0, row]), float(values[VOLTAGE_B, row]), float(values[VOLTAGE_C, row])
+    if b == b and c == c and a == a and a + b + c > 1.5 * volts:  # with half the voltage gone it is no unbalance
+        off = unbalance.percent(a, b, c)
+        limit = limits.unbalance_above_percent
+        severity = unbalance.severity(off, limit)
+        found |= note(findings[ch.UNBALANCE], severity, at - coarse, off, NAN, NAN, limit, off) << ch.UNBALANCE
+        judged |= 1 << ch.UNBALANCE
+    return found, judged
+
+
+@compiled
+def judge_power_factor(
+    values: npt.NDArray[np.float32], row: int, at: int, coarse: int, rated: float, limits: Any, findings: npt.NDArray[Any]
+) -> tuple[int, int]:
+    """Low power factor, where enough is drawn: channels found and judged (bits). `rated` VA."""
+    watts, vars_ = float(values[ACTIVE, row]), float(values[REACTIVE, row])
+    if not (watts == watts and vars_ == vars_):
+        return 0, 0
+    factor = low_power_factor.power_factor(watts, vars_)
+    heavy = watts > 0.0 and watts > limits.low_power_factor_least_load_percent / 100.0 * rated * factor
+    limit = limits.low_power_factor_below
+    severity = low_power_factor.severity(factor, limit) if heavy else 0
+    found = note(findings[ch.LOW_POWER_FACTOR], severity, at - coarse, factor, NAN, limit, NAN, -factor)
+    return found << ch.LOW_POWER_FACTOR, 1 << ch.LOW_POWER_FACTOR

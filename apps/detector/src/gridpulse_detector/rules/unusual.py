@@ -1,0 +1,41 @@
+"""Unusual: the general score of a signal, whatever the signal, is close to one."""
+
+from pydantic import Field, field_validator
+
+from gridpulse_detector.rules.moving_average import SIGNALS
+from gridpulse_detector.rules.rule import Parameters, Rule
+from gridpulse_schemas.compiled import compiled
+
+__all__ = ["RULE", "Unusual", "severity"]
+
+
+class Unusual(Parameters):
+    """INFO only: a hint to look at, not an alarm. The score is that of `replay --scores` (docs/scores.md)."""
+
+    signals: tuple[str, ...] = Field(("active_power",), description="signals that are scored")
+    score: float = Field(0.999999, ge=0.5, le=1.0)
+    clear_for_s: float = Field(60, ge=0, le=604_800)
+    join_s: float = Field(900, ge=0, le=604_800)
+
+    @field_validator("signals")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for signal in value:
+            if signal not in SIGNALS:
+                raise ValueError(f"{signal} is no signal; signals are {', '.join(SIGNALS)}")
+        return value
+
+
+@compiled
+def severity(score: float, limit: float) -> int:
+    """1 (INFO) from the limit up."""
+    return 1 if score >= limit else 0
+
+
+RULE = Rule(
+    "unusual",
+    "UNUSUAL",
+    Unusual,
+    "",
+    "{signal} at {asset} is unusual given its past: {observed:g} {unit}, score {score:.5f}.",
+)

@@ -1,0 +1,254 @@
+"""How unusual a reading is given the stream's past: a score in [0, 1] on one scale for every signal. See docs/scores.md.
+
+Seven prediction errors of a reading are each turned into a tail probability by the errors of its own stream: a generalised
+Pareto distribution over an adaptive high quantile, "peaks over threshold" as in Siffer et al., "Anomaly Detection in
+Streams with Extreme Value Theory", KDD 2017. The two least probable make the score. Causal, and of fixed size.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gridpulse_schemas.compiled import compiled
+
+__all__ = ["SCORE", "WARM_UP", "learning", "score_series", "step"]
+
+STEP, LEVEL, DEVIATION, SEASON, SHIFT, ACTIVITY, QUIET = range(7)
+STATISTICS = 7
+"""Of a reading: change since the last one; distance from the slow mean, from the fast mean, and from the mean of this hour
+of the day; distance of the fast mean from the slow one; recent mean change; and the inverse of that over its usual size."""
+
+TAIL = np.dtype([("scale", "<f4"), ("threshold", "<f4"), ("excess", "<f4"), ("squares", "<f4"), ("exceedances", "<f4")])
+"""Of one statistic: its mean; the quantile 1 − EXCEEDED, in means; mean and mean square of what goes beyond that quantile."""
+
+SCORE = np.dtype(
+    [
+        ("count", "<i8"),
+        ("at", "<i8"),
+        ("interval", "<f8"),
+        ("last", "<f8"),
+        ("fast", "<f8"),
+        ("slow", "<f8"),
+        ("change", "<f8"),
+        ("usual_change", "<f8"),
+        ("peak", "<f8"),
+        ("season", "<f8", (24,)),
+        ("seen", "u1", (24,)),
+        ("tails", TAIL, (STATISTICS,)),
+    ]
+)
+"""All that is kept of one signal of one meter, 444 bytes. Zeros are a stream without a past."""
+
+WARM_UP = 100
+"""Readings that only teach."""
+PRIMING = 20
+"""Readings that only teach the scale of the statistics."""
+FAST = 0.05
+"""Weight of a reading in the fast mean."""
+RECENT = 0.04
+"""Weight of a change in the recent mean change."""
+SLOW = 1500.0
+"""Readings that the slow mean remembers."""
+SCALE = 3000.0
+"""Readings that the scale of a statistic remembers."""
+PEAKS = 60.0
+"""Exceedances that the tail remembers."""
+EXCEEDED = 0.01
+"""Share of readings beyond the threshold."""
+PACE = 0.015
+"""Relative move of the threshold at an exceedance; faster, PACE_EARLY / √count, at the beginning."""
+PACE_EARLY = 0.3
+HEAVIEST = 0.5
+"""Upper limit of the Pareto shape; 0 is an exponential tail."""
+TAUGHT = 4.5
+"""An anomaly teaches the tail as if its probability were 10^−4.5."""
+LEVEL_CLIP = 5.0
+"""An anomaly moves the slow mean as if it were this many scales away."""
+SECOND = 0.5
+"""Weight of the second least probable statistic."""
+DECAY = 0.992
+"""A peak's shadow shrinks by this a reading."""
+SHADED = 0.3
+"""A surprise in the shadow of a larger one counts this much, and less than SHADED_MOST in all (a score of 0.93)."""
+SHADED_MOST = 2.0
+HOUR = 0.1
+"""Weight of a reading in the mean of its hour of the day."""
+GAP = 10.0
+"""Intervals without a reading after which the short memory starts anew."""
+LARGEST = 1e6
+MEASURABLE = 1e30
+HOUR_MS = 3_600_000
+LOG10 = math.log(10.0)
+RARITY = -math.log10(EXCEEDED)
+
+
+@compiled
+def step(state: Any, value: float, at_ms: int) -> float:
+    """Score of `value` in [0, 1], and `state` (a SCORE record) taught by it.
+
+    The score is (1 − p)^7, the chance that none of seven independent statistics is as improbable as p: about 1 − 7p
+    for a small p. Ordinary readings lie under a half. 0 while learning, and for what teaches nothing: NaN, infinities, and
+    values of MEASURABLE and more.
+    """
+    if not abs(value) < MEASURABLE:
+        return 0.0
+    if state.count == 0:
+        begin(state, value, at_ms)
+    state.count += 1
+    continues = advance(state, value, at_ms)
+    hour = at_ms // HOUR_MS % 24
+    surprise = surprise_of(state, value, hour)
+    teach_levels(state, value, hour, continues)
+    surprise = shade(state, surprise)
+    if state.count <= WARM_UP:
+        return 0.0
+    if surprise > 7.0:
+        surprise = 7.0 + 7.0 * (surprise - 7.0) / surprise  # 1 − p still differs from 1: at most 14
+    none = 1.0 - math.exp(-LOG10 * surprise)
+    square = none * none
+    return square * square * square * none
+
+
+@compiled
+def learning(state: Any) -> bool:
+    """Whether the stream is too young to be judged."""
+    return bool(state.count < WARM_UP)
+
+
+@compiled
+def score_series(timestamps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Scores float64 (n,) of one stream from its beginning; `timestamps` int64 (n,) ms, `values` float64 (n,)."""
+    states = np.zeros(1, SCORE)
+    scores = np.empty(values.size, np.float64)
+    for i in range(values.size):
+        scores[i] = step(states[0], values[i], timestamps[i])
+    return scores
+
+
+@compiled
+def begin(state: Any, value: float, at_ms: int) -> None:
+    """Start every memory at the first reading."""
+    state.last = state.fast = state.slow = value
+    state.at = at_ms
+    for i in range(STATISTICS):
+        tail = state.tails[i]
+        tail.threshold, tail.excess, tail.squares = 2.0, 1.0, 2.0
+
+
+@compiled
+def advance(state: Any, value: float, at_ms: int) -> bool:
+    """Move to the time of a reading; False after a gap, across which nothing can be said of the change."""
+    elapsed = float(at_ms - state.at)
+    limit = GAP * state.interval
+    continues = state.count < PRIMING or elapsed <= limit
+    if not continues:
+        state.last = state.fast = value
+        elapsed = limit
+    state.interval += (elapsed - state.interval) / min(float(state.count), SLOW)
+    state.at = at_ms
+    return bool(continues)
+
+
+@compiled
+def surprise_of(state: Any, value: float, hour: int) -> float:
+    """−log10 of how probable the statistics of `value` are: the least probable, tempered by the second; teaches the tails."""
+    resolution = 1e-9 * (abs(value) + abs(state.slow)) + 1e-30
+    pace = max(PACE, PACE_EARLY / math.sqrt(state.count))
+    weight = 1.0 / min(float(state.count), SCALE)
+    primed = state.count > PRIMING
+    first, second = 0.0, 0.0
+    for i in range(STATISTICS):
+        surprise = judge(state.tails[i], statistic(state, i, value, hour), resolution, primed, weight, pace)
+        if surprise > first:
+            first, second = surprise, first
+        elif surprise > second:
+            second = surprise
+    return (first + SECOND * second) / (1.0 + SECOND)
+
+
+@compiled
+def statistic(state: Any, which: int, value: float, hour: int) -> float:
+    """A prediction error of `value`, by the predictor `which`; never negative."""
+    if which == STEP:
+        error = abs(value - state.last)
+    elif which == LEVEL:
+        error = abs(value - state.slow)
+    elif which == DEVIATION:
+        error = abs(value - state.fast)
+    elif which == SEASON:
+        error = abs(value - (state.season[hour] if state.seen[hour] else state.slow))
+    elif which == SHIFT:
+        error = abs(state.fast - state.slow)
+    elif which == ACTIVITY:
+        error = state.change
+    elif state.usual_change > 0.0:
+        error = state.usual_change / (state.change + 1e-3 * state.usual_change)
+    else:
+        error = 0.0
+    return float(error)
+
+
+@compiled
+def judge(tail: Any, error: float, resolution: float, primed: bool, weight: float, pace: float) -> float:
+    """−log10 P(error or more), and `tail` taught by it.
+
+    Under the threshold t: −log10(EXCEEDED) · z/t. Beyond it the generalised Pareto tail EXCEEDED · (1 + ξ(z − t)/σ)^(−1/ξ),
+    with ξ and σ from the mean m and mean square s of the excesses (method of moments, Hosking & Wallis 1987):
+    ξ = ½(1 − m²/(s − m²)), σ = m(1 − ξ).
+    """
+    scale = max(tail.scale, resolution)
+    if not primed:
+        tail.scale += weight * (error - tail.scale)
+        return 0.0
+    threshold = float(tail.threshold)
+    if error <= threshold * scale:
+        surprise = RARITY * error / (threshold * scale)
+        taught = error
+        tail.threshold = max(threshold * (1.0 - pace * EXCEEDED), 0.5)
+    else:
+        z = min(error / scale, LARGEST)
+        mean = tail.excess
+        shape = min(max(0.5 * (1.0 - mean * mean / max(tail.squares - mean * mean, 1e-9)), 1e-3), HEAVIEST)
+        sigma = max(mean * (1.0 - shape), 1e-3 * threshold)
+        surprise = RARITY + math.log10(1.0 + shape * (z - threshold) / sigma) / shape
+        if surprise > TAUGHT:
+            z = threshold + sigma * (math.exp(LOG10 * shape * (TAUGHT - RARITY)) - 1.0) / shape
+        excess = z - threshold
+        taught = z * scale
+        tail.exceedances = min(tail.exceedances + 1.0, PEAKS)
+        share = max(1.0 / (tail.exceedances + 3.0), 1.0 / PEAKS)
+        tail.excess += share * (excess - mean)
+        tail.squares += share * (excess * excess - tail.squares)
+        tail.threshold = min(threshold * (1.0 + pace * (1.0 - EXCEEDED)), LARGEST)
+    tail.scale += weight * (taught - tail.scale)
+    return float(surprise)
+
+
+@compiled
+def teach_levels(state: Any, value: float, hour: int, continues: bool) -> None:
+    """Teach the means `value`; the slow one no farther than LEVEL_CLIP scales."""
+    weight = 1.0 / min(float(state.count), SLOW)
+    if continues:
+        change = abs(value - state.last)
+        state.change += RECENT * (change - state.change)
+        state.usual_change += weight * (change - state.usual_change)
+    state.last = value
+    state.fast += FAST * (value - state.fast)
+    distance = value - state.slow
+    if state.count > PRIMING:
+        limit = LEVEL_CLIP * state.tails[LEVEL].scale
+        distance = min(max(distance, -limit), limit)
+    state.slow += weight * distance
+    state.seen[hour] = min(state.seen[hour] + 1, 100)
+    state.season[hour] += max(HOUR, 1.0 / state.seen[hour]) * (value - state.season[hour])
+
+
+@compiled
+def shade(state: Any, surprise: float) -> float:
+    """`surprise`, or a share of it while a larger one is recent: one event, one peak."""
+    fresh = surprise > state.peak
+    state.peak = max(state.peak * DECAY, surprise)
+    share = SHADED * surprise
+    return surprise if fresh else share / (1.0 + share / SHADED_MOST)
