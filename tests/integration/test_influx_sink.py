@@ -133,7 +133,7 @@ def test_points_appear_and_updates_overwrite(
 ) -> None:
     feeder = f'f {uuid.uuid4().hex[:6]},a=b\\x "é"'
     opened, closed = event(feeder, 7), event(feeder, 9, revision=2, state="CLOSED", ended_at=START + 5000, severity="ERROR")
-    unwritable = event(feeder, 10, anomaly_id="f" * 32, started_at=2**62)
+    unwritable = event(feeder, 10, anomaly_id="f1" * 16, started_at=2**62)
     app = start_app("influx-sink", GRIDPULSE_INFLUX_BUCKET=bucket).wait_ready()
     encoded = [codec.encode("AnomalyEvent", one) for one in (opened, closed, opened, unwritable)]
     send(ANOMALIES, feeder, *encoded, b"no avro at all")

@@ -62,7 +62,11 @@ def event() -> Callable[..., dict[str, Any]]:
             "reading_count": 3,
             "peak": 188.0,
             "reading_timestamp": NOON + 1000,
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
+            "reason": "Voltage dipped.",
+            "parameters": {"below_pu": 0.9},
+            "members": [],
+            "duration_ms": None,
             **changes,
         }
 
@@ -79,7 +83,11 @@ def rollup() -> Callable[..., dict[str, Any]]:
             "window_start": NOON,
             "window_end": NOON + 60_000,
             "signals": [signal, {**signal, "signal": "current", "unit": "A"}],
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
+            "reason": "Voltage dipped.",
+            "parameters": {"below_pu": 0.9},
+            "members": [],
+            "duration_ms": None,
             **changes,
         }
 

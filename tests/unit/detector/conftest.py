@@ -76,7 +76,7 @@ class Feeder:
         self.store = Store() if store is None else store
         self.events: list[Event] = []
         self.panes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
-        self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0}
+        self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0, "ahead": 0}
 
     def send(self, *rows: dict[str, Any], origin: Origin | None = None) -> list[Event]:
         """Judge one batch; its events."""

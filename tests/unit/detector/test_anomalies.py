@@ -103,7 +103,7 @@ def test_deadbands_are_shares_of_what_is_rated() -> None:
     assets.put("M2", Rating(voltage=120.0, current=100.0, power=5000.0))
     percents = {"voltage": 10, "voltage_min": 10, "current": 10, "active_power": 10, "frequency": 1, "temperature": 20}
     rules = Rules.model_validate({"moving_average": {"deadband_percent": percents}})
-    wiring = Wiring("F1", 0, None)
+    wiring = Wiring("F1", None)
     wiring.add(["M1", "M2"], assets)
     wiring.derive(assets, ParameterSets(rules), rules.signals)
     found = dict(zip(rules.signals, wiring.deadbands[:, 1:].tolist(), strict=True))

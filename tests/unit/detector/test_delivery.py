@@ -26,7 +26,7 @@ def test_a_message_that_came_before_is_dropped(feeder: Make) -> None:
     before = dict(one.store)
     for offset in (5, 3):
         one.send(*rows(2, 3), origin=origin(offset))
-    assert one.totals == {"judged": 2, "dropped": 4, "late": 0, "repeated": 0}
+    assert one.totals == {"judged": 2, "dropped": 4, "late": 0, "repeated": 0, "ahead": 0}
     assert one.store == before
     one.send(*rows(2, 3), origin=origin(6))
     assert one.totals["judged"] == 4
@@ -36,7 +36,7 @@ def test_of_coalesced_rows_only_those_that_came_before_are_dropped(feeder: Make)
     one = feeder()
     one.send(*rows(0, 1, 2), origin=origin(12, 10, 11, 12))
     one.send(*rows(0, 1, 2, 3, 4), origin=origin(14, 10, 11, 12, 13, 14))
-    assert one.totals == {"judged": 5, "dropped": 3, "late": 0, "repeated": 0}
+    assert one.totals == {"judged": 5, "dropped": 3, "late": 0, "repeated": 0, "ahead": 0}
     one.send(*rows(0, 1, 2, 3, 4), origin=origin(14, 10, 11, 12, 13, 14))
     assert one.totals["dropped"] == 8
 
@@ -47,7 +47,7 @@ def test_every_partition_has_its_own_mark(feeder: Make) -> None:
     one.send(*rows(1), origin=origin(5, partition=3))
     one.send(*rows(2), origin=origin(5, partition=3))
     one.send(*rows(3), origin=origin(101, partition=0))
-    assert one.totals == {"judged": 3, "dropped": 1, "late": 0, "repeated": 0}
+    assert one.totals == {"judged": 3, "dropped": 1, "late": 0, "repeated": 0, "ahead": 0}
     assert one.state.origins.tolist() == [[0, 101], [3, 5]]
 
 
@@ -64,7 +64,7 @@ def test_a_reading_sent_twice_by_the_head_end_is_judged_once(feeder: Make) -> No
     one.send({"s": 0, "current": 1}, {"s": 0, "current": 2}, origin=origin(1))
     one.send({"s": 0, "current": 3}, {"s": 0, "current": 3, "meter": "M2"}, origin=origin(2))
     one.send({"s": 0, "current": 3}, origin=origin(1, partition=1))
-    assert one.totals == {"judged": 2, "dropped": 0, "late": 0, "repeated": 3}
+    assert one.totals == {"judged": 2, "dropped": 0, "late": 0, "repeated": 3, "ahead": 0}
     one.beat(20)
     assert one.panes == [(0.0, {"current": (2, 4.0, 10.0, 1.0, 3.0)})]
 
@@ -85,7 +85,7 @@ def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
     one.send(*rows(30))
     before = one.state.pack()
     assert one.send({"s": 19.999, "voltage": 0}) == []
-    assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0}
+    assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
     assert one.state.pack() == before
     assert [event.rule for event in one.send({"s": 20, "voltage": 0})] == ["interruption"]
 
@@ -93,7 +93,7 @@ def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
 def test_rows_of_one_batch_close_panes_between_them(feeder: Make) -> None:
     one = feeder()
     one.send(*rows(0, 45, 5))
-    assert one.totals == {"judged": 2, "dropped": 0, "late": 1, "repeated": 0}
+    assert one.totals == {"judged": 2, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
     assert one.panes == [(0.0, {"current": (1, 1.0, 1.0, 1.0, 1.0)})]
 
 
@@ -114,7 +114,7 @@ def test_a_heartbeat_may_be_the_first_that_is_heard(feeder: Make) -> None:
     one = feeder()
     one.beat(100)
     one.send(*rows(100), *rows(79))
-    assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0}
+    assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
 
 
 def test_a_pane_without_readings_gives_no_rollup(feeder: Make) -> None:
@@ -122,3 +122,24 @@ def test_a_pane_without_readings_gives_no_rollup(feeder: Make) -> None:
     one.send(*rows(0, 35))
     one.beat(200)
     assert [start for start, _ in one.panes] == [0.0, 30.0]
+
+
+def test_one_clock_ahead_makes_nobody_late(feeder: Make) -> None:
+    one = feeder()
+    for second in range(120):
+        ahead = 40 if second >= 30 else 0
+        one.send(
+            *({"meter": f"M{number}", "s": second, "voltage": 230} for number in range(4)),
+            {"meter": "X", "s": second + ahead, "voltage": 230},
+        )
+    assert one.totals["late"] == 0
+    assert one.totals["ahead"] == 90
+    assert [(event.meter, event.rule, event.change) for event in one.events] == [("X", "silent", "OPENED")]
+
+
+def test_all_clocks_ahead_are_a_pause_of_all(feeder: Make) -> None:
+    one = feeder()
+    for second in [*range(30), *range(500, 530)]:
+        one.send(*({"meter": f"M{number}", "s": second, "voltage": 230} for number in range(5)))
+    assert one.totals == {"judged": 299, "dropped": 0, "late": 0, "repeated": 0, "ahead": 1}
+    assert one.events == []

@@ -99,7 +99,7 @@ def test_other_rules_start_fresh_but_keep_clock_and_origins(feeder: Make, quick:
     other = feeder(quick, store=one.store)
     assert other.send({"s": 101, "voltage": 200}, origin=Origin(2, 7)) == []
     other.send({"s": 20, "voltage": 230}, origin=Origin(2, 8))
-    assert other.totals == {"judged": 0, "dropped": 1, "late": 1, "repeated": 0}
+    assert other.totals == {"judged": 0, "dropped": 1, "late": 1, "repeated": 0, "ahead": 0}
     events = other.send({"s": 101, "voltage": 200}, origin=Origin(2, 9))
     assert [(event.change, event.started) for event in events] == [("OPENED", 101.0)]
     assert other.meters == ["M1"]

@@ -30,7 +30,11 @@ def event() -> Callable[..., dict[str, Any]]:
             "reading_count": 3,
             "peak": 188.0,
             "reading_timestamp": 1_700_000_001_000,
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
+            "reason": "Voltage dipped.",
+            "parameters": {"below_pu": 0.9},
+            "members": [],
+            "duration_ms": None,
             **changes,
         }
 
@@ -47,7 +51,11 @@ def rollup() -> Callable[..., dict[str, Any]]:
             "window_start": 1_700_000_040_000,
             "window_end": 1_700_000_100_000,
             "signals": [signal, {**signal, "signal": "current", "unit": "A"}],
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
+            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
+            "reason": "Voltage dipped.",
+            "parameters": {"below_pu": 0.9},
+            "members": [],
+            "duration_ms": None,
             **changes,
         }
 

@@ -16,7 +16,7 @@ def test_an_anomaly_is_one_point(event: Make) -> None:
         "anomalies,asset=meter-1,feeder=feeder-1,kind=SAG,rule=voltage.sag "
         'anomaly_id="00000000000000000000000000000000",asset_type="METER",severity="WARNING",state="OPENED",revision=1i,'
         'observed=190.5,expected=230.0,lower=207.0,upper=253.0,unit="V",score=0.75,peak=188.0,count=3i,'
-        "detected_at=1700000001000i 1700000000000"
+        'detected_at=1700000001000i,reason="Voltage dipped." 1700000000000'
     )
 
 
@@ -24,7 +24,7 @@ def test_every_change_overwrites_the_same_point(event: Make) -> None:
     changed = event(revision=4, state="CLOSED", severity="CRITICAL", ended_at=1_700_000_003_500, peak=None, observed=float("nan"))
     (first,), (last,) = anomaly_lines(event()), anomaly_lines(changed)
     assert series_and_time(first) == series_and_time(last)
-    assert "ended_at=1700000003500i,duration_s=3.5" in last
+    assert 'ended_at=1700000003500i,reason="Voltage dipped.",duration_s=3.5' in last
     assert "observed" not in last
     assert "peak" not in last
 

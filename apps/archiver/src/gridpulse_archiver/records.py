@@ -42,6 +42,11 @@ ANOMALIES = pa.schema(
         ("reading_count", pa.int64()),
         ("peak", pa.float64()),
         ("reading_timestamp", INSTANT),
+        ("reason", pa.string()),
+        ("parameters", pa.map_(pa.string(), pa.float64())),
+        ("members", pa.list_(pa.struct([("asset_id", pa.string()), ("value", pa.float64())]))),
+        ("duration_ms", pa.int64()),
+        ("evidence_first_offset", pa.int64()),
         *EVIDENCE,
     ]
 )
@@ -69,7 +74,7 @@ Row = dict[str, Any]
 
 def anomaly_rows(event: Mapping[str, Any]) -> list[Row]:
     """The row of a decoded AnomalyEvent."""
-    return [{**event, **_evidence(event)}]
+    return [{**event, **_evidence(event), "parameters": list(event["parameters"].items())}]
 
 
 def rollup_rows(rollup: Mapping[str, Any]) -> list[Row]:

@@ -50,6 +50,7 @@ class Outcome:
     dropped: int = 0
     late: int = 0
     repeated: int = 0
+    ahead: int = 0
 
 
 class _Scratch:
@@ -81,9 +82,11 @@ class Detector:
         self._shape = Shape.of(rules)
         self._layout = self._shape.stamp(rules)
         self._sets = ParameterSets(rules)
-        self._signal_rows = np.array([SIGNALS.index(name) for name in rules.signals], np.int32)
-        self._scored_rows = np.array([SIGNALS.index(name) for name in rules.unusual.signals], np.int32)
-        self._rollup_rows = np.array([SIGNALS.index(name) for name in rules.rollups.signals], np.int32)
+        self.columns = tuple(
+            np.array([SIGNALS.index(name) for name in names], np.int32)
+            for names in (rules.signals, rules.unusual.signals, rules.rollups.signals)
+        )
+        """Rows of the kernel's matrix that are averaged, scored, rolled up."""
         self._wirings: dict[str, Wiring] = {}
         self._findings = np.zeros(len(rules.channels), FINDING)
         self._events = np.zeros(64 * len(rules.channels), EVENT)
@@ -110,11 +113,10 @@ class Detector:
         if state.orphans.size:
             for index in state.orphans.tolist():
                 Panes(store).delete(index)
-        turn = Turn(self, state, store, self._wiring(batch, state, store), offset)
         keep = new_rows(batch, state)
         if batch.rows and keep is not None and not keep.any():
-            turn.outcome.dropped = batch.rows
-            return turn.outcome
+            return Outcome(dropped=batch.rows)
+        turn = Turn(self, state, store, self._wiring(batch, state, store), offset)
         if batch.rows:
             turn.judge_rows(batch, np.ones(batch.rows, np.bool_) if keep is None else keep)
         else:
@@ -126,16 +128,17 @@ class Detector:
         """Wiring of the batch's feeder, with places for its meters."""
         wiring = self._wirings.get(batch.feeder_id)
         if wiring is None or wiring.crc != state.roster_crc or len(wiring.ids) != state.places:
-            raw = store.get_bytes(ROSTER_KEY) if state.places else None
-            wiring = self._wirings[batch.feeder_id] = Wiring(batch.feeder_id, state.roster_crc, raw)
-        known = wiring.is_current(self._assets)
-        if not known or wiring.rows(batch.roster) is None:
+            wiring = self._wirings[batch.feeder_id] = Wiring(
+                batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
+            )
+        if not wiring.is_current(self._assets) or wiring.rows(batch.roster) is None:
             raw = wiring.add(batch.roster.ids, self._assets)
             if raw is not None:
                 store.set_bytes(ROSTER_KEY, raw)
-                state.grow(len(wiring.ids), wiring.crc)
             if not wiring.is_current(self._assets):
                 wiring.derive(self._assets, self._sets, self.rules.signals)
+        if len(wiring.ids) > state.places:
+            state.grow(len(wiring.ids), wiring.crc)
         return wiring
 
 
@@ -163,7 +166,7 @@ class Turn:
     def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_]) -> None:
         """Judge the rows where `keep`, moving the feeder's clock as they do."""
         detector, state, wiring, sets = self._detector, self._state, self._wiring, self._sets
-        outcome = self.outcome
+        outcome, shape = self.outcome, state.shape
         counts = np.zeros(kernel.COUNTS, np.int64)
         timestamps, rows = batch.timestamps(), wiring.rows(batch.roster)
         status = batch.status if batch.status.size else np.zeros(batch.rows, np.int32)
@@ -171,10 +174,9 @@ class Turn:
         start = 0
         while start < batch.rows:
             arguments: tuple[Any, ...] = (
-                *measured, wiring.assets, wiring.deadbands, sets.limits, sets.holds, detector._signal_rows,  # noqa: SLF001
-                detector._scored_rows, detector._rollup_rows, detector._shape.pane_ms, state.feeder, state.past,  # noqa: SLF001
-                state.window, state.panes,
-                state.aggregates, state.scores, state.slots, state.episodes, self._findings, self._events, counts,
+                *measured, wiring.assets, wiring.deadbands, sets.limits, sets.holds, *detector.columns, shape.pane_ms,
+                shape.grace_ms, state.feeder, state.past, state.window, state.panes, state.aggregates, state.scores, state.slots,
+                state.episodes, self._findings, self._events, counts,
             )  # fmt: skip
             start, filled, why = kernel.judge(start, *arguments)
             self._take(filled)
@@ -183,8 +185,8 @@ class Turn:
             elif why == kernel.FULL and filled == 0:
                 state.make_room(2 * state.shape.channels)
         outcome.dropped = batch.rows - int(np.count_nonzero(keep))
-        outcome.late, outcome.repeated = int(counts[kernel.LATE]), int(counts[kernel.REPEATED])
-        outcome.judged = batch.rows - outcome.dropped - outcome.late - outcome.repeated
+        outcome.late, outcome.repeated, outcome.ahead = (int(counts[i]) for i in (kernel.LATE, kernel.REPEATED, kernel.AHEAD))
+        outcome.judged = batch.rows - outcome.dropped - outcome.late - outcome.repeated - outcome.ahead
 
     def move_clock(self, now: int) -> None:
         """Move the feeder's clock to `now`, ms, where that is later: panes and hours close, and time shows what is missing."""

@@ -21,12 +21,14 @@ from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
 from gridpulse_detector.wiring import METER, TRANSFORMER
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
+__all__ = ["AHEAD", "COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
 
 DONE, FULL, TICK = 0, 1, 2
-LATE, REPEATED, COUNTS = 0, 1, 2
+LATE, REPEATED, AHEAD, COUNTS = 0, 1, 2, 3
 TICK_MS = 1000
 """The feeder's clock moves in steps of this: between two of them nothing but readings is judged."""
+SCHEDULED = 3
+"""Readings after which a meter's interval is known."""
 COARSE_MS = 60_000
 """A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
 MS_PER_HOUR = 3_600_000.0
@@ -52,6 +54,7 @@ def judge(
     scored_rows: npt.NDArray[np.int32],
     rollup_rows: npt.NDArray[np.int32],
     pane_ms: int,
+    grace_ms: int,
     feeder: npt.NDArray[Any],
     past: npt.NDArray[Any],
     window: npt.NDArray[Any],
@@ -84,10 +87,13 @@ def judge(
         if free < channels or filled + channels > events.size:
             return row, filled, FULL
         at = timestamps[row]
-        if at >= tick_end:
-            return row, filled, TICK
         place = rows[row]
         mine = past[place]
+        if at >= tick_end:
+            if in_doubt(home, past, place, at, grace_ms):
+                counts[AHEAD] += 1
+                continue
+            return row, filled, TICK
         pane = at // pane_ms
         if pane <= home.closed:
             counts[LATE] += 1
@@ -167,7 +173,7 @@ def judge(
             if value == value:
                 channel = ch.FIRST_SIGNAL + signal_rows.size + i
                 score = scoring.step(scores[i, place], value, at)
-                severity = unusual.severity(score, limit.unusual_score)
+                severity = unusual.severity(score, mine.readings, limit.unusual_score, limit.unusual_learn_readings)
                 found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
                 judged |= 1 << channel
         for i in range(rollup_rows.size):
@@ -220,6 +226,31 @@ def is_repeat(recent: npt.NDArray[np.int64], at: int) -> bool:
             oldest = i
     recent[oldest] = max(recent[oldest], at)
     return False
+
+
+@compiled
+def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms: int) -> bool:
+    """Whether a reading is so far ahead of the feeder, and of its own meter's schedule, that one clock may be wrong.
+
+    One wrong clock must not make everybody else late. It is doubted where two others are on schedule, and believed when another
+    meter says the same, or when nobody else has moved the feeder's clock since: then all of them paused.
+    """
+    mine = past[place]
+    if feeder.clock == NEVER or mine.readings < SCHEDULED or at <= feeder.clock + grace_ms:
+        return False
+    if at - mine.last_at <= 1.5 * mine.spacing + grace_ms:
+        return False
+    others = 0
+    for i in range(past.size):
+        on_time = past[i].readings >= SCHEDULED and feeder.clock - past[i].last_at <= 1.5 * past[i].spacing + grace_ms
+        others += 1 if on_time and i != place else 0
+    if others < 2:
+        return False
+    alone = feeder.lead_place < 0 or (feeder.lead_place == place and feeder.lead_clock != feeder.clock)
+    feeder.lead_place, feeder.lead_at, feeder.lead_clock = place, at, feeder.clock
+    if not alone:
+        feeder.lead_place = -1
+    return bool(alone)
 
 
 @compiled

@@ -96,6 +96,12 @@ FEEDER = np.dtype(
         ("hertz_at", "<i8"),  # time of the running second's readings; sums over the meters
         ("hertz_before_at", "<i8"),
         ("mean_at", "<i8"),  # start of the running ten seconds
+        (
+            "lead_at",
+            "<i8",
+        ),  # a reading so far ahead that its meter's clock is in doubt, the feeder's clock then, and whose it was
+        ("lead_clock", "<i8"),
+        ("lead_place", "<i8"),  # -1: nobody's
         ("hertz_sum", "<f8"),
         ("hertz_count", "<f8"),
         ("hertz_out", "<f8"),  # meters that read outside the band
@@ -182,6 +188,7 @@ class FeederState:
         self.feeder = np.zeros(1, FEEDER)
         for name in ("clock", "closed", "closed_slot", "newest_slot", "resumed_at"):
             self.feeder[name] = NEVER
+        self.feeder["lead_place"] = -1
         self.origins = np.empty((0, 2), np.int64)
         self.stored = self.orphans = NO_INDEXES
         self.past = np.zeros(0, PAST)

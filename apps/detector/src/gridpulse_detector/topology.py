@@ -59,7 +59,7 @@ class Judge:
     def count(self, batch: ReadingBatch, outcome: Outcome) -> None:
         """Count what became of the readings."""
         metrics.READINGS.labels("judged").inc(outcome.judged)
-        for name in ("dropped", "late", "repeated"):
+        for name in ("dropped", "late", "repeated", "ahead"):
             number = getattr(outcome, name)
             if number:
                 metrics.READINGS.labels(name).inc(number)

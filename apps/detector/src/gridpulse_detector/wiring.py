@@ -36,8 +36,8 @@ class Wiring:
     `ids` by place: first the feeder itself (as ""), then meters as they were first heard of, and the transformers above them.
     """
 
-    def __init__(self, feeder_id: str, crc: int, raw: bytes | None) -> None:
-        self.feeder_id, self.crc = feeder_id, crc
+    def __init__(self, feeder_id: str, raw: bytes | None) -> None:
+        self.feeder_id, self.crc = feeder_id, zlib.crc32(raw or b"")
         self.ids: list[str] = raw.decode().split("\n") if raw is not None else []
         self.places = {asset: place for place, asset in enumerate(self.ids)}
         self.assets = np.zeros(0, ASSET)

@@ -36,6 +36,7 @@ def anomaly_lines(event: Mapping[str, Any]) -> list[str]:
         "count": event["reading_count"],
         "detected_at": event["detected_at"],
         "ended_at": ended_at,
+        "reason": event["reason"],
         "duration_s": None if ended_at is None else (ended_at - started_at) / 1000,
     }
     return [line("anomalies", tags, fields, started_at)]

@@ -15,8 +15,15 @@ LEARNING_MS = 60_000
 """Of event time, for the packaged rules: 30 readings in closed panes, the grace and the panes at either end."""
 HOLD_MS = {"DEVIATION": 3_000, "UNDERVOLTAGE": 60_000, "OVERVOLTAGE": 60_000}
 """How long each must last by the packaged rules, where that is more than one reading."""
-ALSO = {"UNDERVOLTAGE": {"SAG"}, "OVERVOLTAGE": {"SWELL"}, "SAG": {"UNDERVOLTAGE"}, "SWELL": {"OVERVOLTAGE"}}
-"""A sag that lasts becomes an undervoltage: both belong to one fault."""
+ALSO = {
+    "UNDERVOLTAGE": {"SAG", "UNBALANCE", "DEVIATION"},
+    "OVERVOLTAGE": {"SWELL", "UNBALANCE", "DEVIATION"},
+    "SAG": {"UNDERVOLTAGE", "UNBALANCE", "DEVIATION"},
+    "SWELL": {"OVERVOLTAGE", "UNBALANCE", "DEVIATION"},
+    "INTERRUPTION": {"DEVIATION", "SPIKE", "STUCK"},
+    "DEVIATION": {"SPIKE", "OVERLOAD"},
+}
+"""What a fault brings with it under another name: a sag that lasts becomes an undervoltage."""
 
 
 @dataclass(slots=True)
@@ -48,7 +55,7 @@ def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], f
     seen = set()
     for alert in alerts:
         data = alert["data"]
-        if data["anomaly_id"] in seen:
+        if data["anomaly_id"] in seen or data.get("severity") == "INFO":  # a hint is no alarm
             continue
         seen.add(data["anomaly_id"])
         if not attribute(data, faults[data["asset_id"]]):

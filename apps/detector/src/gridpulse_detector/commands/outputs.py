@@ -134,6 +134,9 @@ def number(value: float | None) -> str:
 
 
 def instant(timestamp: int) -> str:
-    """Epoch ms for people: ISO 8601 UTC, to the second where it is whole."""
-    moment = datetime.fromtimestamp(timestamp / 1000, UTC)
+    """Epoch ms for people: ISO 8601 UTC, to the second where it is whole; as it is where no calendar has it."""
+    try:
+        moment = datetime.fromtimestamp(timestamp / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return f"{timestamp} ms"
     return moment.strftime("%Y-%m-%d %H:%M:%S") + (f".{moment.microsecond // 1000:03d}" if timestamp % 1000 else "") + "Z"

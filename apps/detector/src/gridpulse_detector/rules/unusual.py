@@ -12,7 +12,8 @@ __all__ = ["RULE", "Unusual", "severity"]
 class Unusual(Parameters):
     """INFO only: a hint to look at, not an alarm. The score is that of `replay --scores` (docs/scores.md)."""
 
-    signals: tuple[str, ...] = Field(("active_power",), description="signals that are scored")
+    signals: tuple[str, ...] = Field(("voltage",), description="signals that are scored")
+    learn_readings: int = Field(1000, ge=100, le=1_000_000_000, description="before anything is judged")
     score: float = Field(0.999999, ge=0.5, le=1.0)
     clear_for_s: float = Field(60, ge=0, le=604_800)
     join_s: float = Field(900, ge=0, le=604_800)
@@ -27,9 +28,9 @@ class Unusual(Parameters):
 
 
 @compiled
-def severity(score: float, limit: float) -> int:
-    """1 (INFO) from the limit up."""
-    return 1 if score >= limit else 0
+def severity(score: float, readings: int, limit: float, learn_readings: float) -> int:
+    """1 (INFO) from the limit up, once enough readings have taught."""
+    return 1 if score >= limit and readings >= learn_readings else 0
 
 
 RULE = Rule(
