@@ -20,6 +20,8 @@ DIAGNOSED = {"SILENT", "OUTAGE", "STORM", "ENERGY_BALANCE", "OVERLOAD", "OVER_TE
 CUTS = {"SILENT", "OUTAGE"}
 """Of these one anomaly at the right place is what is wanted."""
 
+LOST_GASP = "last gasp lost"
+
 CONSEQUENCES: dict[str, dict[str, str]] = {
     "SAG": {"UNDERVOLTAGE": "when it lasts", "DEVIATION": "far from the mean", "UNBALANCE": "of one phase"},
     "SWELL": {"OVERVOLTAGE": "when it lasts", "DEVIATION": "far from the mean"},
@@ -152,7 +154,10 @@ def _is_answer(anomaly: Anomaly, label: Label, trial: Trial) -> bool:
     if label.kind == "OUTAGE" and "STORM" in anomaly.kinds:
         named = anomaly.members & (label.meters | {label.asset_id})
         return bool(named) and _is_there(anomaly, label, trial)
-    if label.kind not in anomaly.kinds or not _concerns(anomaly, label, label.kind):
+    kinds = {label.kind}
+    if label.kind == "OUTAGE" and LOST_GASP in label.note and label.asset_type == "METER":
+        kinds.add("SILENT")  # nothing but its silence tells of a cut whose only gasp was lost
+    if not kinds & anomaly.kinds.keys() or not _concerns(anomaly, label, label.kind):
         return False
     if not _is_there(anomaly, label, trial, SETTLING_MS.get(label.kind, 0)):
         return False
