@@ -143,3 +143,12 @@ def test_all_clocks_ahead_are_a_pause_of_all(feeder: Make) -> None:
         one.send(*({"meter": f"M{number}", "s": second, "voltage": 230} for number in range(5)))
     assert one.totals == {"judged": 299, "dropped": 0, "late": 0, "repeated": 0, "ahead": 1}
     assert one.events == []
+
+
+def test_hourly_meters_are_not_in_doubt_after_one_was_missed(feeder: Make) -> None:
+    one = feeder()
+    for hour in range(40):
+        meters = [f"M{number}" for number in range(5) if number or hour not in {20, 21}]
+        for meter in meters:
+            one.send({"meter": meter, "s": 3600 * hour, "voltage": 230})
+    assert one.totals == {"judged": 198, "dropped": 0, "late": 0, "repeated": 0, "ahead": 0}

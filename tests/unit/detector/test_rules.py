@@ -320,13 +320,18 @@ def test_empty_batches_change_nothing(rule: str, batch: Make) -> None:
     assert events == whole(batch, rows)
 
 
+def turns(events: list[Row]) -> list[tuple[str, int]]:
+    """When it began and ended; a guest that leaves again may add to a storm in between."""
+    return [(event["state"], event["started_at"]) for event in events if event["state"] != "UPDATED"]
+
+
 def test_a_roster_that_changes_leaves_the_others_alone(rule: str, batch: Make) -> None:
     rows, asset = SCENARIOS[rule][0](), SCENARIOS[rule][1]
     first, last = rows[0]["s"], rows[-1]["s"]
     joined = Meter("joined", interval=max(1.0, (last - first) / 400))
     guests = joined.read(first + (last - first) / 3, first + (last - first) / 2)
     expected, got = (of(whole(batch, stream), rule, asset) for stream in (rows, merged(rows, guests)))
-    assert [(e["state"], e["started_at"]) for e in got] == [(e["state"], e["started_at"]) for e in expected]
+    assert turns(got) == turns(expected)
 
 
 def test_a_meter_that_moves_is_silent_nowhere(rule: str, batch: Make) -> None:

@@ -190,6 +190,19 @@ def judge_outages(
         if asset.kind == METER and own.out and not dark and not (asset.parent >= 0 and tally[asset.parent].is_out):
             groups += 1
             recent += own.recent
+    # Not every last gasp gets through: in a storm, meters that fell silent lately count where as many gasped.
+    unheard = 0
+    for i in range(1, assets.size):
+        asset, own = assets[i], tally[i]
+        covered = asset.parent >= 0 and tally[asset.parent].is_out
+        if (
+            asset.kind == METER
+            and own.quiet
+            and not covered
+            and now - own.newest <= 1000.0 * limits[assets[0].set].storm_window_s
+        ):
+            unheard += 1
+    groups, recent = (groups + min(unheard, groups), recent + min(unheard, recent)) if not dark else (groups, recent)
     filled, storm = judge_storm(
         now, offset, groups, recent, limits[assets[0].set], holds[assets[0].set], past, slots, episodes, findings, events, filled
     )

@@ -232,8 +232,9 @@ def is_repeat(recent: npt.NDArray[np.int64], at: int) -> bool:
 def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms: int) -> bool:
     """Whether a reading is so far ahead of the feeder, and of its own meter's schedule, that one clock may be wrong.
 
-    One wrong clock must not make everybody else late. It is doubted where two others are on schedule, and believed when another
-    meter says the same, or when nobody else has moved the feeder's clock since: then all of them paused.
+    One wrong clock must not make everybody else late. It is doubted where two others are on schedule that would be overdue if
+    it were right, and believed when another meter says the same, or when nobody else has moved the feeder's clock since: then
+    all of them paused.
     """
     mine = past[place]
     if feeder.clock == NEVER or mine.readings < SCHEDULED or at <= feeder.clock + grace_ms:
@@ -243,7 +244,8 @@ def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms:
     others = 0
     for i in range(past.size):
         on_time = past[i].readings >= SCHEDULED and feeder.clock - past[i].last_at <= 1.5 * past[i].spacing + grace_ms
-        others += 1 if on_time and i != place else 0
+        overdue = at - past[i].last_at > 1.5 * past[i].spacing + grace_ms
+        others += 1 if on_time and overdue and i != place else 0
     if others < 2:
         return False
     alone = feeder.lead_place < 0 or (feeder.lead_place == place and feeder.lead_clock != feeder.clock)

@@ -16,7 +16,7 @@ class Drift(Parameters):
 
     slack: float = Field(1.0, ge=0.1, le=5, description="σ an hour that are forgiven: half the shift to be found")
     threshold: float = Field(12.0, ge=2, le=500, description="INFO: sum of what was not forgiven, in σ")
-    warning_threshold: float = Field(20.0, ge=2, le=500, description="from which it is a WARNING")
+    warning_threshold: float = Field(25.0, ge=2, le=500, description="from which it is a WARNING")
     learn_hours: int = Field(96, ge=24, le=100_000, description="hours of history before anything is judged")
     clear_for_s: float = Field(3600, ge=0, le=604_800)
     join_s: float = Field(86_400, ge=0, le=604_800)

@@ -17,7 +17,7 @@ class Seasonal(Parameters):
     """
 
     sigmas: float = Field(4.5, ge=2, le=50, description="INFO: the mean residual, in its own standard deviations")
-    warning_sigmas: float = Field(6.5, ge=2, le=50, description="from which it is a WARNING")
+    warning_sigmas: float = Field(7, ge=2, le=50, description="from which it is a WARNING")
     least_w: float = Field(100, ge=0, le=1e9, description="and the hour is at least this far from the expected mean power")
     learn_days: int = Field(5, ge=2, le=365, description="days of this kind before an hour is judged")
     freeze_days: float = Field(7, ge=0, le=365, description="so long an open anomaly teaches nothing, then it is the new normal")

@@ -11,7 +11,7 @@ __all__ = ["RULE", "StuckRegister", "severity"]
 class StuckRegister(Parameters):
     """energy_import stands still although active power was imported."""
 
-    missed_wh: float = Field(100, ge=1, le=1e9, description="energy that passed uncounted; never less than three register steps")
+    missed_wh: float = Field(50, ge=1, le=1e9, description="energy that passed uncounted; never less than three register steps")
     clear_for_s: float = Field(0, ge=0, le=604_800)
 
 

@@ -15,7 +15,7 @@ class SumCheck(Parameters):
         900, ge=10, le=604_800, description="compared over spans of this length, longer while too little is drawn"
     )
     off_percent: float = Field(10, ge=0.5, le=1000, description="difference, % of the integrated energy")
-    off_wh: float = Field(15, ge=0, le=1e9, description="and in Wh; never less than two of the register's steps")
+    off_wh: float = Field(5, ge=0, le=1e9, description="and in Wh; never less than two of the register's steps")
     longest_interval_s: float = Field(3600, ge=1, le=86_400, description="readings farther apart are not integrated")
     clear_for_s: float = Field(0, ge=0, le=604_800)
     join_s: float = Field(3600, ge=0, le=604_800)
