@@ -119,3 +119,10 @@ def test_the_band(sums: tuple[float, float, float], expected: tuple[float, float
 @pytest.mark.parametrize(("value", "expected"), [(12.0, 0), (12.1, 2), (14.0, 2), (14.1, 3), (5.9, 3), (8.0, 0)])
 def test_severity_by_distance(value: float, expected: int) -> None:
     assert severity(value, 10.0, 2.0) == expected
+
+
+def test_a_swell_before_normal_is_known_does_not_become_normal(feeder: Make) -> None:
+    one = feeder()
+    for second in range(120):
+        one.send({"s": second, "voltage": 262 if 5 <= second < 45 else 230})
+    assert {event.rule for event in one.events} == {"swell"}

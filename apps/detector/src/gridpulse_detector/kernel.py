@@ -164,10 +164,11 @@ def judge(
                     note(findings[channel], severity, at, value, mean, mean - half, mean + half, abs(value - mean)) << channel
                 )
                 judged |= 1 << channel
-            sums = panes[pane % panes.shape[0], i, place]
-            sums.count += 1.0
-            sums.total += taught
-            sums.squares += taught * taught
+            if not (crossed and signal_rows[i] < VOLTS):  # beyond a limit it teaches nothing, known band or not
+                sums = panes[pane % panes.shape[0], i, place]
+                sums.count += 1.0
+                sums.total += taught
+                sums.squares += taught * taught
         for i in range(scored_rows.size if newer else 0):
             value = float(values[scored_rows[i], row])
             if value == value:
