@@ -18,7 +18,7 @@ from gridpulse_detector.members import members_of
 from gridpulse_detector.parameters import ParameterSet, ParameterSets
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedPane, Panes, Store, advance, last_closable
+from gridpulse_detector.windows import ClosedPane, MemoryStore, Panes, Store, advance, last_closable
 from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import ReadingBatch, Roster
 
@@ -53,20 +53,6 @@ class Outcome:
     ahead: int = 0
 
 
-class _Scratch:
-    """A `Store` that forgets."""
-
-    def get_bytes(self, key: bytes) -> bytes | None:
-        del key
-        return None
-
-    def set_bytes(self, key: bytes, value: bytes) -> None:
-        pass
-
-    def delete(self, key: bytes) -> None:
-        pass
-
-
 class Detector:
     """Judges batches by `rules`. Holds no state of a feeder: only what can be derived from it again."""
 
@@ -93,16 +79,13 @@ class Detector:
         self._tally = np.zeros(0, gridwatch.TALLY)
 
     def warm_up(self) -> None:
-        """Compile everything now, so that the first reading does not wait for it."""
+        """Compile everything now, so that neither the first reading nor the first hour waits for it."""
+        store = MemoryStore()
         for second in (0, 30, 2 * 3600):
             values = {"voltage": np.full(1, np.nan, "<f4")}
             one = ReadingBatch("warm-up", Roster.of(["meter"]), second * 1000, np.zeros(1, np.int32), values)
-            self.judge(one, self._warm)
+            self.judge(one, store)
         self._wirings.clear()
-
-    @property
-    def _warm(self) -> "Store":
-        return _Scratch()
 
     def judge(self, batch: ReadingBatch, store: Store, offset: int = -1) -> Outcome:
         """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`."""

@@ -6,25 +6,10 @@ from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.detection import Detector
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.windows import MemoryStore
 from gridpulse_schemas import ReadingBatch
 
 __all__ = ["MemoryStore", "OfflineDetector"]
-
-
-class MemoryStore(dict[bytes, bytes]):
-    """A feeder's keys in memory."""
-
-    def get_bytes(self, key: bytes) -> bytes | None:
-        """Value of `key`, or None."""
-        return self.get(key)
-
-    def set_bytes(self, key: bytes, value: bytes) -> None:
-        """Set `key`."""
-        self[key] = value
-
-    def delete(self, key: bytes) -> None:
-        """Remove `key`."""
-        self.pop(key, None)
 
 
 class OfflineDetector:

@@ -39,7 +39,7 @@ SCORE = np.dtype(
         ("tails", TAIL, (STATISTICS,)),
     ]
 )
-"""All that is kept of one signal of one meter, 444 bytes. Zeros are a stream without a past."""
+"""All that is kept of one signal of one meter, 428 bytes. Zeros are a stream without a past."""
 
 WARM_UP = 100
 """Readings that only teach."""

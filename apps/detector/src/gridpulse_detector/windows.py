@@ -7,7 +7,7 @@ import numpy as np
 
 from gridpulse_detector.layout import AGGREGATE, NEVER, SUMS, FeederState
 
-__all__ = ["ClosedPane", "Panes", "Store", "advance", "last_closable"]
+__all__ = ["ClosedPane", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
 
 
 class Store(Protocol):
@@ -21,6 +21,22 @@ class Store(Protocol):
 
     def delete(self, key: bytes) -> None:
         """Remove `key`."""
+
+
+class MemoryStore(dict[bytes, bytes]):
+    """A feeder's keys in memory."""
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        """Value of `key`, or None."""
+        return self.get(key)
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        """Set `key`."""
+        self[key] = value
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`."""
+        self.pop(key, None)
 
 
 class Panes:
