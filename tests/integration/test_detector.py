@@ -12,9 +12,7 @@ import numpy as np
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from gridpulse_detector.anomalies import anomaly_record
-from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.detection import Detector
+from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
 from gridpulse_native import Stack
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
@@ -27,19 +25,6 @@ Make = Callable[..., Any]
 Until = Callable[..., Any]
 T0 = 1_700_000_040_000  # a full minute
 METERS = 10
-
-
-class Store(dict[bytes, bytes]):
-    """A feeder's keys."""
-
-    def get_bytes(self, key: bytes) -> bytes | None:
-        return self.get(key)
-
-    def set_bytes(self, key: bytes, value: bytes) -> None:
-        self[key] = value
-
-    def delete(self, key: bytes) -> None:
-        del self[key]
 
 
 class Wire:
@@ -104,8 +89,7 @@ class Wire:
 
     def offline(self) -> dict[tuple[str, int], dict[str, Any]]:
         """Events, by id and revision, of the same rules run over what lies in meter.readings.valid."""
-        rules = load_rules(None)
-        detector, stores, events = Detector(rules, AssetBook()), {}, {}
+        detector, events = OfflineDetector(load_rules(None)), {}
         reader = self.reader(VALID)
         ends = {place.partition: place.offset for place in self.ends(VALID)}
         pending = {place.partition for place in self.starts[VALID] if place.offset < ends[place.partition]}
@@ -116,10 +100,7 @@ class Wire:
                 if not self.mine(message):
                     continue
                 batch = self.codec.decode_batch(message.value())
-                outcome = detector.judge(batch, stores.setdefault(batch.feeder_id, Store()), message.offset())
-                place = {"topic": VALID, "partition": message.partition(), "offset": message.offset()}
-                for ordinal, change in enumerate(outcome.changes):
-                    record = anomaly_record(change, batch.feeder_id, rules, {**place, "ordinal": ordinal})
+                for record in detector.feed(batch, VALID, message.partition(), message.offset()):
                     events[record["anomaly_id"], record["revision"]] = record
         reader.close()
         return events

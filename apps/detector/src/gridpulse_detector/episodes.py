@@ -65,7 +65,6 @@ EVENT = np.dtype(
         ("change", "<i4"),
         ("severity", "<i4"),
         ("revision", "<i4"),
-        ("members", "<i4"),
         ("started_at", "<i8"),
         ("ended_at", "<i8"),
         ("at", "<i8"),
@@ -141,7 +140,6 @@ def emit(event: Any, episode: Any, finding: Any, channel: int, change: int, at: 
     event.change = change
     event.severity = episode.severity
     event.revision = episode.revision
-    event.members = episode.members
     event.started_at = episode.since
     event.ended_at = episode.last_bad
     event.at = at

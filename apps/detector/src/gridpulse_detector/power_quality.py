@@ -17,32 +17,31 @@ NAN = np.nan
 
 
 @compiled
+def widened(lowest: float, highest: float, value: float) -> tuple[float, float]:
+    """`lowest` and `highest` with one more value; NaN is no value."""
+    if value == value:
+        if not value >= lowest:  # also where there was none: NaN
+            lowest = value
+        if not value <= highest:
+            highest = value
+    return lowest, highest
+
+
+@compiled
 def extremes(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     """Lowest and highest voltage of a row over phases and, where measured, within the interval; NaN where none is."""
-    lowest = np.nan
-    highest = np.nan
+    lowest, highest = np.nan, np.nan
     for i in range(VOLTS):
-        value = float(values[i, row])
-        if value == value:
-            if not value >= lowest:
-                lowest = value
-            if not value <= highest:
-                highest = value
+        lowest, highest = widened(lowest, highest, float(values[i, row]))
     return lowest, highest
 
 
 @compiled
 def phases(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     """Lowest and highest mean voltage over the phases; NaN where none is measured."""
-    lowest = float(values[0, row])
-    highest = lowest
+    lowest = highest = float(values[0, row])
     for i in range(VOLTAGE_B, VOLTAGE_C + 1):
-        value = float(values[i, row])
-        if value == value:
-            if not value >= lowest:
-                lowest = value
-            if not value <= highest:
-                highest = value
+        lowest, highest = widened(lowest, highest, float(values[i, row]))
     return lowest, highest
 
 

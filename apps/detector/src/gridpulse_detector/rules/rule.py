@@ -35,8 +35,3 @@ class Rule:
     parameters: type[Parameters]
     unit: str
     sentence: str
-
-    @property
-    def section(self) -> str:
-        """Table of rules.toml."""
-        return self.name.partition(".")[0]
