@@ -99,6 +99,8 @@ class Judged:
     near_misses: list[tuple[Label, tuple[str, ...]]] = field(default_factory=list)
     others: list[tuple[Label, tuple[str, ...]]] = field(default_factory=list)
     false_alarms: list[Anomaly] = field(default_factory=list)
+    hints: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """Anomalies below WARNING by kind."""
 
 
 def judge(trial: Trial) -> Judged:
@@ -118,6 +120,8 @@ def judge(trial: Trial) -> Judged:
     for anomaly in anomalies:
         if anomaly.is_alarm(trial.grace_ms):
             _sort_alarm(anomaly, by_asset, judged)
+        else:
+            judged.hints[anomaly.kind] += 1
     return judged
 
 
@@ -161,6 +165,8 @@ def _is_answer(anomaly: Anomaly, label: Label, trial: Trial) -> bool:
         return False
     if not _is_there(anomaly, label, trial, SETTLING_MS.get(label.kind, 0)):
         return False
+    if anomaly.raised_at < label.start - trial.interval_ms:
+        return False  # it was there before, and nothing new was said
     in_parts = label.kind in CUTS and label.asset_type != "METER" and anomaly.asset_type == "METER"
     return not in_parts
 

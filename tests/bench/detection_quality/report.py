@@ -120,6 +120,9 @@ def _clean(judged: list[Judged]) -> list[dict[str, Any]]:
             "false_alarms": sum(one.false.values()),
             "per_1000_meter_days": round(1000 * sum(one.false.values()) / one.trial.meter_days, 2),
             "kinds": dict(Counter(one.false)),
+            "hints_per_1000_meter_days": {
+                kind: round(1000 * number / one.trial.meter_days, 1) for kind, number in sorted(one.hints.items())
+            },
         }
         for one in judged
         if one.trial.is_clean
@@ -176,7 +179,11 @@ def as_text(told: dict[str, Any], *, markdown: bool = False) -> str:
             ],
             _kinds(told),
         ),
-        ("False alerts on clean data", ["data", "meter-days", "false", "per 1,000 meter-days", "kinds"], _cleanly(told)),
+        (
+            "False alerts on clean data",
+            ["data", "meter-days", "false", "per 1,000 meter-days", "kinds", "hints (INFO) per 1,000"],
+            _cleanly(told),
+        ),
         ("Near misses", ["inside the limit of", "injected", "alarmed", "as"], _noted(told["near_misses"])),
         ("Faults that no rule is written for", ["what", "injected", "seen", "as"], _noted(told["others"])),
         ("Under difficulties", ["scenario", "kind", "faults", "recall", "false"], _apart(told)),
@@ -210,7 +217,7 @@ def _kinds(told: dict[str, Any]) -> Rows:
 def _cleanly(told: dict[str, Any]) -> Rows:
     return [
         [one["name"], f"{one['meter_days']:,.0f}", str(one["false_alarms"]), f"{one['per_1000_meter_days']:.2f}",
-         _counts(one["kinds"])]
+         _counts(one["kinds"]), _counts(one["hints_per_1000_meter_days"])]
         for one in told["clean"]
     ]  # fmt: skip
 
@@ -233,7 +240,7 @@ def _forms(told: dict[str, Any]) -> Rows:
     ]  # fmt: skip
 
 
-def _counts(kinds: dict[str, int]) -> str:
+def _counts(kinds: dict[str, float]) -> str:
     return ", ".join(f"{kind} {number}" for kind, number in kinds.items())
 
 

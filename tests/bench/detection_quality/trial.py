@@ -40,6 +40,8 @@ class Anomaly:
     severity: int
     alarmed_at: int | None = None
     retracted_at: int | None = None
+    raised_at: int = 0
+    """Event time of the last decision that opened or amended it: it may have been there before what it is held to be."""
     members: frozenset[str] = frozenset()
     kind: str = ""
     """The last one."""
@@ -98,6 +100,8 @@ def _add(one: Anomaly, event: dict[str, Any]) -> None:
     one.kind = event["kind"]
     one.kinds.setdefault(event["kind"], at)
     one.events.append(at)
+    if event["state"] != "CLOSED":
+        one.raised_at = max(one.raised_at, at)
     one.severity = max(one.severity, severity)
     one.members |= {member["asset_id"] for member in event["members"]}
     if severity >= 1 and one.alarmed_at is None:

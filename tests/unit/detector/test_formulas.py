@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 import statistics
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gridpulse_detector import base_load
 from gridpulse_detector.hours import season_of
+from gridpulse_detector.rules import base_load as base_load_rule
 from gridpulse_detector.rules import drift, energy_balance, low_power_factor, seasonal, sum_check, unbalance, zero
 from gridpulse_detector.rules.outage import group_out
 
@@ -94,3 +97,55 @@ def test_an_hour_is_of_a_working_day_or_of_a_weekend() -> None:
     thursday = 0  # 1970-01-01
     assert [season_of(thursday + hour) for hour in (0, 23, 24 + 5)] == [0, 23, 5]
     assert [season_of(24 * day + 7) for day in range(2, 6)] == [31, 31, 7, 7]  # Saturday, Sunday, Monday, Tuesday
+
+
+lows = st.lists(st.one_of(st.just(math.nan), st.floats(0, 8, width=32)), min_size=16, max_size=16)
+
+
+@given(lows, st.integers(0, 12))
+def test_the_base_load_of_a_day_is_that_of_its_quarters(values: list[float], first: int) -> None:
+    kept = np.array(values, np.float32)
+    known = [value for value in kept[first : first + 4].tolist() if not math.isnan(value)]
+    lowest, mean = base_load.floor(kept, first), base_load.quiet(kept, first)
+    if len(known) < 3:
+        assert math.isnan(lowest)
+        assert math.isnan(mean)
+    else:
+        assert lowest == min(known)
+        assert mean == pytest.approx(statistics.fmean(known), abs=1e-6)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 8, width=32)), min_size=30, max_size=120), st.integers(0, 5))
+def test_quarters_are_the_lows_of_their_hours(hours: list[float | None], begin: int) -> None:
+    """Hours without a reading come as nothing at all."""
+    base = np.zeros(1, base_load.BASE)[0]
+    first = 6 * 80_000 + begin
+    for hour, value in enumerate(hours):
+        if value is not None:
+            base_load.take_hour(base, (first + hour) // 6, value)
+    running = max((first + hour) // 6 for hour, value in enumerate(hours) if value is not None) if any_known(hours) else None
+    for age, low in enumerate(base["lows"].tolist()):
+        if running is None:
+            break
+        heard = [v for h, v in enumerate(hours) if v is not None and (first + h) // 6 == running - 1 - age]
+        assert low == min(heard) if len(heard) >= 4 else math.isnan(low)
+
+
+def any_known(hours: list[float | None]) -> bool:
+    return any(value is not None for value in hours)
+
+
+@given(st.lists(st.floats(0, 8), min_size=12, max_size=12), st.floats(0, 8), st.floats(0, 4))
+def test_a_shift_is_as_sure_as_its_surest_day_is_not(quarters: list[float], usual: float, variance: float) -> None:
+    base = np.zeros(1, base_load.BASE)[0]
+    base["lows"][:12], base["floor"], base["floor_variance"] = quarters, usual, variance
+    sigma = math.sqrt(max(base["floor_variance"], 0.01))
+    days = [(float(min(base["lows"][day : day + 4])) - float(base["floor"])) / sigma for day in (0, 4, 8)]
+    one_sided = all(z > 0 for z in days) or all(z < 0 for z in days)
+    expected = min(days, key=abs) if one_sided else 0.0
+    assert base_load.nearest(base) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize(("z", "severity"), [(0, 0), (-2, 0), (-3, 1), (-9, 2), (4, 0), (6, 1), (9.6, 2), (math.nan, 0)])
+def test_a_base_load_is_judged_by_the_limits_of_its_side(z: float, severity: int) -> None:
+    assert base_load_rule.severity(z, 2.75, 8.5, 5.0, 9.5) == severity

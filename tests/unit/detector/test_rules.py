@@ -141,6 +141,17 @@ def drift(**shifted: Any) -> Rows:
     return meter.read(0, 14 * DAY) + meter.read(14 * DAY, 24 * DAY, **shifted)
 
 
+def base_load(days: float, watts: float) -> Rows:
+    """Two weeks of evenings of 2 kW over 120 W or so; then for `days` what never stops is other by `watts`."""
+    meter = Meter(watts=120, interval=900)
+
+    def drawn(second: float) -> float:
+        extra = watts if 15 <= second / DAY < 15 + days else 0.0
+        return 120 + extra + second % 11 + (2000 if second % DAY > 18 * HOUR else 0)
+
+    return meter.read(0, 24 * DAY, active_power=drawn)
+
+
 def energy_balance() -> Rows:
     """One of five customers is metered to a quarter from the tenth day on; the head meter sees it all, and losses of 3 %."""
     meters = street(5, watts=2000, interval=900)
@@ -179,6 +190,8 @@ SCENARIOS: dict[str, tuple[Callable[[], Rows], str]] = {
     "seasonal": (seasonal, "M1"),
     "drift.power": (lambda: drift(active_power=lambda s: 3600 + s % 7), "M1"),
     "drift.voltage": (lambda: drift(voltage=lambda s: 224 + s % 7 / 10), "M1"),
+    "base_load.day": (lambda: base_load(days=2, watts=-110), "M1"),
+    "base_load.shift": (lambda: base_load(days=5, watts=300), "M1"),
     "overload": (overload, "T1"),
     "energy_balance": (energy_balance, "T1"),
     "outage": (outage, "T1"),
@@ -187,7 +200,7 @@ SCENARIOS: dict[str, tuple[Callable[[], Rows], str]] = {
     "frequency": (lambda: grid_frequency(lambda s: 49.3 if 90 <= s < 130 else 50.0), "F1"),
     "rocof": (lambda: grid_frequency(lambda s: 50.0 - max(0.0, min(s - 90, 1) * 0.8)), "F1"),
 }
-SLOW = {"seasonal", "drift.power", "drift.voltage", "energy_balance"}
+SLOW = {"seasonal", "drift.power", "drift.voltage", "base_load.day", "base_load.shift", "energy_balance"}
 """Scenarios of weeks, whose readings do not come within the grace of each other."""
 
 

@@ -23,6 +23,8 @@
     SEASONAL,
     DRIFT_POWER,
     DRIFT_VOLTAGE,
+    BASE_LOAD_DAY,
+    BASE_LOAD_SHIFT,
     OVERLOAD,
     ENERGY_BALANCE,
     OUTAGE,
@@ -30,6 +32,6 @@
     STORM,
     FREQUENCY,
     ROCOF,
-) = range(29)
-FIRST_SIGNAL = 29
+) = range(31)
+FIRST_SIGNAL = 31
 """Channels of the moving average, a signal each, then those of the score."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from gridpulse_detector import channels as ch
 from gridpulse_detector import gridwatch, hours, kernel
 from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.base_load import BASE, still_learning
 from gridpulse_detector.episodes import EVENT, FINDING
 from gridpulse_detector.layout import NEVER, FeederState, Shape
 from gridpulse_detector.members import members_of
@@ -24,7 +25,7 @@ from gridpulse_schemas import ReadingBatch, Roster
 
 __all__ = ["Change", "Detector", "Outcome", "Store"]
 
-STATE_KEY, ROSTER_KEY = b"f", b"r"
+STATE_KEY, ROSTER_KEY, BASE_KEY = b"f", b"r", b"b"
 REGISTERS = ("energy_import", "energy_export")
 
 
@@ -51,6 +52,8 @@ class Outcome:
     late: int = 0
     repeated: int = 0
     ahead: int = 0
+    learning: dict[str, list[str]] | None = None
+    """Where an hour closed: by rule, the assets heard in it that have not enough history to be judged."""
 
 
 class Detector:
@@ -210,22 +213,42 @@ class Turn:
 
     def _close_hour(self, slot: int) -> None:
         state, wiring = self._state, self._wiring
-        key = b"s%d" % hours.season_of(slot)
-        bucket = np.zeros(state.places, hours.BUCKET)
-        raw = self._store.get_bytes(key)
-        if raw is not None:
-            known = np.frombuffer(raw, hours.BUCKET)[: state.places]
-            bucket[: known.size] = known
-        state.make_room(3 * state.places)
+        season = b"s%d" % hours.season_of(slot)
+        bucket, base = self._kept(season, hours.BUCKET), self._kept(BASE_KEY, BASE)
+        state.make_room(hours.EVENTS_AN_ASSET * state.places)
         self._events_for(hours.EVENTS_AN_ASSET * state.places)
         watts, usual = np.empty(state.places), np.empty(state.places)
         filled = hours.close_hour(
-            slot, self._offset, wiring.assets, self._sets.limits, self._sets.holds, state.past, bucket, state.slots,
-            state.episodes, self._findings, self._events, watts, usual,
+            slot, self._offset, wiring.assets, self._sets.limits, self._sets.holds, state.past, bucket, base,
+            state.slots, state.episodes, self._findings, self._events, watts, usual,
         )  # fmt: skip
-        self._store.set_bytes(key, bucket.tobytes())
+        self._store.set_bytes(season, bucket.tobytes())
+        self._store.set_bytes(BASE_KEY, base.tobytes())
         self._take(filled, usual - watts)
+        self._tell_learning(np.isfinite(watts), bucket, base)
         state.trim()
+
+    def _tell_learning(self, heard: npt.NDArray[np.bool_], bucket: npt.NDArray[Any], base: npt.NDArray[Any]) -> None:
+        """Note what the rules of hours cannot judge yet; `heard` bool, `bucket` and `base` records, each (places,)."""
+        wiring = self._wiring
+        limits = self._sets.limits[wiring.assets["set"]]
+        self.outcome.learning = {
+            rule: [wiring.name(place) for place in np.flatnonzero(heard & short).tolist()]
+            for rule, short in (
+                ("seasonal", bucket["days"] < limits["seasonal_learn_days"]),
+                ("drift", self._state.past["hours"] < limits["drift_learn_hours"]),
+                ("base_load", still_learning(base, limits["base_load_learn_days"]) & (wiring.assets["generates"] == 0)),
+            )
+        }
+
+    def _kept(self, key: bytes, kind: np.dtype[np.void]) -> npt.NDArray[np.void]:
+        """Records of `kind`, one a place, as they were kept under `key`; zeros for places that were not."""
+        records = np.zeros(self._state.places, kind)
+        raw = self._store.get_bytes(key)
+        if raw is not None:
+            known = np.frombuffer(raw, kind)[: self._state.places]
+            records[: known.size] = known
+        return records
 
     def _events_for(self, count: int) -> None:
         """Room for `count` events at once."""

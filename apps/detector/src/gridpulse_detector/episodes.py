@@ -14,7 +14,7 @@ from gridpulse_schemas.compiled import compiled
 
 __all__ = [
     "CLOSED", "EPISODE", "EVENT", "FINDING", "IDLE", "OPEN", "OPENED", "RETRACTED", "UPDATED",
-    "emit", "hand_over", "note", "phase_of", "retract", "step",
+    "advance", "age", "emit", "hand_over", "note", "phase_of", "retract", "step",
 ]  # fmt: skip
 
 PENDING, OPEN, ENDED, RESUMING = 1, 2, 3, 4
@@ -229,6 +229,35 @@ def step(
         past.active = past.active | (np.int64(1) << channel)
         begin(episodes[slot], finding, place, at, offset)
     return abnormal(episodes[slot], finding, channel, at, hold, event)
+
+
+@compiled
+def advance(
+    channel: int,
+    end: int,
+    offset: int,
+    place: int,
+    hold: npt.NDArray[Any],
+    mine: Any,
+    slots: npt.NDArray[np.int32],
+    episodes: npt.NDArray[Any],
+    findings: npt.NDArray[Any],
+    events: npt.NDArray[Any],
+    filled: int,
+) -> int:
+    """Step the episode of a channel that is found or watched; `filled` moved on."""
+    finding = findings[channel]
+    if finding.severity == 0 and not mine.active >> channel & 1:
+        return filled
+    return filled + step(mine, slots, channel, episodes, finding, place, end, offset, hold[channel], events[filled])
+
+
+@compiled
+def age(slots: npt.NDArray[np.int32], channel: int, episodes: npt.NDArray[Any], at: int) -> int:
+    """How long the open anomaly of `channel` has lasted, ms; 0 where none is open."""
+    if phase_of(slots, channel, episodes) != OPEN:
+        return 0
+    return int(at - episodes[slots[channel]].since)
 
 
 @compiled

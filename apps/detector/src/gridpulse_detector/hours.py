@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector import channels as ch
-from gridpulse_detector.episodes import OPEN, note, phase_of, step
+from gridpulse_detector.base_load import judge_base_load
+from gridpulse_detector.episodes import advance, age, note
 from gridpulse_detector.kernel import SLOT_MS
 from gridpulse_detector.rules import drift, energy_balance, seasonal
 from gridpulse_detector.wiring import METER, TRANSFORMER
@@ -19,7 +20,8 @@ from gridpulse_schemas.compiled import compiled
 __all__ = ["BUCKET", "EVENTS_AN_ASSET", "close_hour", "season_of"]
 
 NAN = np.nan
-EVENTS_AN_ASSET = 4
+EVENTS_AN_ASSET = 6
+"""Of season, base load and its shift, drift of power and of voltage, balance."""
 COVERED = 0.5
 """Share of an hour that readings must cover to speak for it."""
 MS_PER_DAY, HOURS = 86_400_000, 24
@@ -45,6 +47,7 @@ def close_hour(
     holds: npt.NDArray[Any],
     past: npt.NDArray[Any],
     bucket: npt.NDArray[Any],
+    base: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
     findings: npt.NDArray[Any],
@@ -54,8 +57,9 @@ def close_hour(
 ) -> int:
     """Judge and learn the hour that begins `slot` hours after the epoch; the number of `events` filled.
 
-    `bucket` BUCKET (places,) is its season and moves on. Out: `watts` and `usual` float64 (places,), mean power of the hour and
-    what was expected, NaN where unknown. `episodes` has three free rows a place, `events` EVENTS_AN_ASSET.
+    `bucket` BUCKET (places,) is its season and `base` BASE (places,) the base load; both move on. Out: `watts` and `usual`
+    float64 (places,), mean power of the hour and what was expected, NaN where unknown. `episodes` has EVENTS_AN_ASSET free rows
+    a place, `events` as many.
     """
     filled = 0
     end = (slot + 1) * SLOT_MS
@@ -88,6 +92,23 @@ def close_hour(
             events,
             filled,
         )
+        if asset.generates == 0:
+            filled = judge_base_load(
+                slot,
+                offset,
+                seasonal.compress(watts[i], seasonal.scale_of(asset.power)),
+                seasonal.scale_of(asset.power),
+                i,
+                limit,
+                holds[asset.set],
+                mine,
+                base[i],
+                slots[i],
+                episodes,
+                findings,
+                events,
+                filled,
+            )
         if volts > 0.0:
             filled = judge_voltage(
                 end,
@@ -129,27 +150,6 @@ def close_hour(
 
 
 @compiled
-def advance(
-    channel: int,
-    end: int,
-    offset: int,
-    place: int,
-    hold: npt.NDArray[Any],
-    mine: Any,
-    slots: npt.NDArray[np.int32],
-    episodes: npt.NDArray[Any],
-    findings: npt.NDArray[Any],
-    events: npt.NDArray[Any],
-    filled: int,
-) -> int:
-    """Step the episode of a channel that is found or watched; `filled` moved on."""
-    finding = findings[channel]
-    if finding.severity == 0 and not mine.active >> channel & 1:
-        return filled
-    return filled + step(mine, slots, channel, episodes, finding, place, end, offset, hold[channel], events[filled])
-
-
-@compiled
 def judge_season(
     end: int,
     offset: int,
@@ -167,7 +167,7 @@ def judge_season(
     filled: int,
 ) -> tuple[int, float]:
     """Seasonal deviation and drift of consumption; `filled` moved on, and the mean power expected (NaN while learning)."""
-    scale = max(100.0, 0.01 * asset.power)
+    scale = seasonal.scale_of(asset.power)
     value = seasonal.compress(mean_watts, scale)
     usual = NAN
     taught = value
@@ -200,14 +200,6 @@ def judge_season(
     if not 0 < frozen < limit.seasonal_freeze_days * MS_PER_DAY:
         learn_bucket(mine, bucket, taught if frozen == 0 else value)
     return filled, usual
-
-
-@compiled
-def age(slots: npt.NDArray[np.int32], channel: int, episodes: npt.NDArray[Any], at: int) -> int:
-    """How long the open anomaly of `channel` has lasted, ms; 0 where none is open."""
-    if phase_of(slots, channel, episodes) != OPEN:
-        return 0
-    return int(at - episodes[slots[channel]].since)
 
 
 @compiled

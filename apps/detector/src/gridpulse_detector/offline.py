@@ -20,6 +20,8 @@ class OfflineDetector:
         self._detector = Detector(rules, assets or AssetBook())
         self._stores: dict[str, MemoryStore] = {}
         self._fed = 0
+        self.learning: dict[str, dict[str, list[str]]] = {}
+        """By feeder and rule, what could not be judged in its last closed hour for want of history."""
 
     def feed(self, batch: ReadingBatch, topic: str = "", partition: int = 0, offset: int | None = None) -> list[dict[str, Any]]:
         """Events that `batch` leads to, records of schema AnomalyEvent; their evidence names the place, or the batch's number."""
@@ -28,6 +30,8 @@ class OfflineDetector:
         place = {"topic": topic, "partition": partition, "offset": offset}
         self._fed += 1
         outcome = self._detector.judge(batch, store, offset)
+        if outcome.learning is not None:
+            self.learning[batch.feeder_id] = outcome.learning
         return [
             anomaly_record(change, batch.feeder_id, self.rules, {**place, "ordinal": ordinal})
             for ordinal, change in enumerate(outcome.changes)

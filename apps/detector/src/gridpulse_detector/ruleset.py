@@ -11,6 +11,7 @@ import annotated_types
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gridpulse_detector.rules import FIXED, Parameters, moving_average
+from gridpulse_detector.rules.base_load import BaseLoad
 from gridpulse_detector.rules.cover_open import CoverOpen
 from gridpulse_detector.rules.drift import Drift
 from gridpulse_detector.rules.energy_balance import EnergyBalance
@@ -117,6 +118,7 @@ class Rules(Section):
     cover_open: CoverOpen = CoverOpen()
     seasonal: Seasonal = Seasonal()
     drift: Drift = Drift()
+    base_load: BaseLoad = BaseLoad()
     overload: Overload = Overload()
     energy_balance: EnergyBalance = EnergyBalance()
     outage: Outage = Outage()

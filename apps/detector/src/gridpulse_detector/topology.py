@@ -1,7 +1,7 @@
 """Wiring: meter.readings.valid through the detector to grid.anomalies, and its closed panes through windows to grid.rollups."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from quixstreams import Application, State, message_context
@@ -12,11 +12,13 @@ from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.detection import Detector, Outcome
 from gridpulse_detector.rollups import merge, pane_value, rollup_record
 from gridpulse_runtime.application import bytes_topic
+from gridpulse_runtime.redriven import redriven_for
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 
 __all__ = ["wire"]
 
+NAME = "detector"
 MINUTE_MS = 60_000
 ANOMALY, PANE = 0, 1
 Tagged = tuple[int, Any]
@@ -28,6 +30,8 @@ class Judge:
 
     detector: Detector
     codec: Codec
+    learning: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By rule and feeder, how many assets it cannot judge yet."""
 
     def __call__(self, value: bytes, state: State) -> list[Tagged]:
         """Raises RegistryUnavailableError: the app stops uncommitted."""
@@ -63,13 +67,18 @@ class Judge:
             number = getattr(outcome, name)
             if number:
                 metrics.READINGS.labels(name).inc(number)
+        for rule, assets in (outcome.learning or {}).items():
+            feeders = self.learning.setdefault(rule, {})
+            feeders[batch.feeder_id] = len(assets)
+            metrics.LEARNING.labels(rule).set(sum(feeders.values()))
         if batch.rows:
             metrics.LATENCY.observe(max(0.0, time.time() - batch.sent_at / 1000))
 
 
 def wire(app: Application, detector: Detector, codec: Codec) -> None:
     """Build the graph of the detector."""
-    judged = app.dataframe(bytes_topic(app, VALID)).apply(Judge(detector, codec), stateful=True, expand=True)
+    readings = app.dataframe(bytes_topic(app, VALID)).filter(for_detector, metadata=True)
+    judged = readings.apply(Judge(detector, codec), stateful=True, expand=True)
     anomalies = judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1])
     anomalies.to_topic(bytes_topic(app, ANOMALIES))
     panes = judged.filter(lambda tagged: tagged[0] == PANE).apply(lambda tagged: tagged[1])
@@ -83,6 +92,12 @@ def wire(app: Application, detector: Detector, codec: Codec) -> None:
     )
     send_rollups(app, minutes, "1m", codec)
     send_rollups(app, quarters, "15m", codec)
+
+
+def for_detector(value: Any, key: Any, timestamp: int, headers: Any) -> bool:
+    """Whether a record is not one that was sent again for a sink: its readings were judged the first time."""
+    del value, key, timestamp
+    return redriven_for(headers) in (None, NAME)
 
 
 def send_rollups(app: Application, windows: StreamingDataFrame, name: str, codec: Codec) -> None:

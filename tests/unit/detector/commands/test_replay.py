@@ -5,6 +5,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -268,3 +269,20 @@ def test_a_million_rows_take_well_under_a_minute(run: Run, tmp_path: Path) -> No
     assert result.json()["rows"] == rows
     assert "SAG" in result.json()["anomalies"]
     assert (tmp_path / "r.html").stat().st_size < 5_000_000
+
+
+def test_what_still_learns_is_told(run: Run, recorded: Make, tmp_path: Path) -> None:
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    lines = [
+        f"{start + timedelta(minutes=30 * step):%Y-%m-%dT%H:%M:%SZ},{meter},f1,230,{400 + step % 5}"
+        for step in range(48 * 6)
+        for meter in ("m1", "m2")
+        if meter == "m1" or step > 48 * 5
+    ]
+    source = recorded("power.csv", lines)
+    source.write_text(source.read_text().replace("voltage,current", "voltage,active_power", 1))
+    learning = run("replay", source, "--json").json()["learning"]
+    assert learning["base_load"] == {"count": 2, "assets": ["m1", "m2"]}, "wants ten days"
+    assert learning["drift"] == {"count": 1, "assets": ["m2"]}, "wants four"
+    told = run("replay", source, "--out", tmp_path / "o.jsonl").out
+    assert "still learning at the end: 1 asset for drift" in told

@@ -23,6 +23,8 @@ class Judged:
     events: list[Event] = field(default_factory=list)
     shadow: list[Event] = field(default_factory=list)
     batches: int = 0
+    learning: dict[str, list[str]] = field(default_factory=dict)
+    """By rule, the assets that it could not judge in the last hour for want of history."""
 
 
 class Bench:
@@ -39,6 +41,15 @@ class Bench:
     def plain(self, placed: Placed) -> list[Event]:
         """Events as the detector tells them."""
         return self._judge(placed, generic=False)
+
+    def learning(self) -> dict[str, list[str]]:
+        """By rule, the assets that it could not judge in the last hour for want of history."""
+        found: dict[str, list[str]] = {}
+        for detector in self._detectors.values():
+            for feeder in detector.learning.values():
+                for rule, assets in feeder.items():
+                    found.setdefault(rule, []).extend(assets)
+        return {rule: sorted(assets) for rule, assets in found.items()}
 
     def _judge(self, placed: Placed, *, generic: bool) -> list[Event]:
         if generic not in self._detectors:
@@ -57,4 +68,5 @@ def judge(inputs: list[Input], rules: Rules, assets: AssetBook, shadow: Rules | 
             judged.shadow += second.feed(source, placed)
         judged.batches += 1
         told(placed.batch.rows)
+    judged.learning = bench.learning()
     return judged

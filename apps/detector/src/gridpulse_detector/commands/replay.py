@@ -109,7 +109,7 @@ def replay(
     if scores and scored:
         found = scored
         attempt("--scores", scores, lambda path: write_scores(path, opened, found))
-    summary = Summary.of(opened, judged.events, time.monotonic() - begin, notes(opened))
+    summary = Summary.of(opened, judged, time.monotonic() - begin, notes(opened))
     if beside:
         summary.shadow = compare(judged.events, judged.shadow)
     if out:

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector.commands.inputs import Input
+from gridpulse_detector.commands.judging import Judged
 from gridpulse_detector.commands.shadow import Difference, alerts_of
 
 __all__ = ["Summary", "difference_lines"]
 
 EXAMPLES = 5
+NAMED = 20
+"""Assets told by name in JSON; the rest by number."""
 
 
 @dataclass(slots=True)
@@ -30,13 +33,14 @@ class Summary:
     skipped: dict[str, int]
     seconds: float
     notes: list[str]
+    learning: dict[str, list[str]]
     written: list[str] = field(default_factory=list)
     shadow: Difference | None = None
 
     @classmethod
-    def of(cls, inputs: list[Input], events: list[dict[str, Any]], seconds: float, notes: list[str]) -> "Summary":
+    def of(cls, inputs: list[Input], judged: Judged, seconds: float, notes: list[str]) -> "Summary":
         """Count."""
-        alerts = alerts_of(events)
+        events, alerts = judged.events, alerts_of(judged.events)
         skipped: Counter[str] = Counter()
         for each in inputs:
             skipped.update({reason: number for reason, number in each.recording.skipped.items() if number})
@@ -51,24 +55,39 @@ class Summary:
             skipped=dict(skipped),
             seconds=round(seconds, 3),
             notes=notes,
+            learning=judged.learning,
         )
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
         record = {name: getattr(self, name) for name in Summary.__slots__ if name != "shadow"}
+        record["learning"] = {
+            rule: {"count": len(assets), "assets": assets[:NAMED]} for rule, assets in self.learning.items() if assets
+        }
         return record | ({"shadow": self.shadow.record()} if self.shadow else {})
 
     def lines(self) -> list[str]:
         """For people."""
         rate = self.rows / self.seconds if self.seconds else 0.0
         counts = ", ".join(f"{kind} {number:,}" for kind, number in self.anomalies.items())
+        what = ", ".join((counted(self.rows, "row"), counted(self.meters, "meter"), counted(self.feeders, "feeder")))
         told = [
-            f"{self.rows:,} rows, {self.meters:,} meters, {self.feeders:,} feeders in {self.seconds:.1f} s ({rate:,.0f} rows/s)",
-            f"{sum(self.anomalies.values()):,} anomalies{f': {counts}' if counts else ''}",
+            f"{what} in {self.seconds:.1f} s ({rate:,.0f} rows/s)",
+            counted(sum(self.anomalies.values()), "anomaly", "anomalies") + (f": {counts}" if counts else ""),
+        ]
+        told += [
+            f"still learning at the end: {counted(len(assets), 'asset')} for {rule}"
+            for rule, assets in self.learning.items()
+            if assets
         ]
         told += [f"left out {number:,} rows: {reason}" for reason, number in self.skipped.items()]
         told += [f"note: {note}" for note in self.notes]
         return told + [f"wrote {path}" for path in self.written]
+
+
+def counted(number: int, one: str, more: str | None = None) -> str:
+    """The number with its noun."""
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def used(ids: Iterable[tuple[list[str], npt.NDArray[np.int64]]]) -> set[str]:

@@ -5,6 +5,7 @@ channels of the moving average (one a signal) and of the score come last.
 """
 
 from gridpulse_detector.rules import (
+    base_load,
     cover_open,
     drift,
     energy_balance,
@@ -63,6 +64,8 @@ FIXED = (
     seasonal.RULE,
     drift.POWER,
     drift.VOLTAGE,
+    base_load.DAY,
+    base_load.SHIFT,
     overload.RULE,
     energy_balance.RULE,
     outage.RULE,

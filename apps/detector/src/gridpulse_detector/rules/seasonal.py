@@ -7,7 +7,7 @@ from pydantic import Field
 from gridpulse_detector.rules.rule import Parameters, Rule
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["RULE", "Seasonal", "averaged", "compress", "expand", "independent", "severity", "sigma"]
+__all__ = ["RULE", "Seasonal", "averaged", "compress", "expand", "independent", "scale_of", "severity", "sigma"]
 
 
 class Seasonal(Parameters):
@@ -29,6 +29,12 @@ FAST, SLOW = 0.25, 0.06
 """Weights of an hour in the mean residual: over about 4 and about 16 hours."""
 LEARN = 0.005
 """Weight of an hour in the history of what such means come to."""
+
+
+@compiled
+def scale_of(rated_power: float) -> float:
+    """Power at which compression sets in, W: 1 % of what the asset is rated for (VA), at least 100."""
+    return max(100.0, 0.01 * rated_power)
 
 
 @compiled
