@@ -51,9 +51,9 @@ def still_learning(base: npt.NDArray[Any], learn_days: npt.NDArray[np.float64]) 
 def judge_base_load(
     slot: int,
     offset: int,
-    value: float,
-    scale: float,
+    mean_watts: float,
     place: int,
+    asset: Any,
     limit: Any,
     hold: npt.NDArray[Any],
     mine: Any,
@@ -64,9 +64,10 @@ def judge_base_load(
     events: npt.NDArray[Any],
     filled: int,
 ) -> int:
-    """Take the compressed mean power `value` of the hour `slot`; judge the quarter before where this one begins a new one."""
+    """Take the mean power of the hour `slot`; judge the quarter before where this one begins a new one."""
     end = slot * SLOT_MS
-    if not take_hour(base, slot // HOURS_A_QUARTER, value):
+    scale = seasonal.scale_of(asset.power)
+    if not take_hour(base, slot // HOURS_A_QUARTER, seasonal.compress(mean_watts, scale)):
         return filled
     frozen = max(age(slots, ch.BASE_LOAD_DAY, episodes, end), age(slots, ch.BASE_LOAD_SHIFT, episodes, end))
     if base.taught >= QUARTERS_A_DAY * limit.base_load_learn_days:
@@ -106,8 +107,6 @@ def take_hour(base: Any, quarter: int, value: float) -> bool:
                 push(base.lows, NAN)
         base.quarter = quarter
         base.known = 0
-    else:
-        follows = False
     base.low = min(base.low, value) if base.known > 0 else value
     base.known += 1
     return follows
@@ -200,7 +199,6 @@ def learn(base: Any, most_sigmas: float, learn_days: float) -> None:
 
 @compiled
 def taught(usual: float, variance: float, value: float, sigmas: float, weight: float) -> tuple[float, float]:
-    """Exponentially weighted mean and variance with one more value."""
+    """The usual and its variance with one more value, clipped to `sigmas`."""
     most = sigmas * sigma(variance)
-    off = min(max(value - usual, -most), most)
-    return usual + weight * off, variance + weight * ((1.0 - weight) * off * off - variance)
+    return seasonal.weighted(usual, variance, min(max(value - usual, -most), most), weight)

@@ -96,9 +96,9 @@ def close_hour(
             filled = judge_base_load(
                 slot,
                 offset,
-                seasonal.compress(watts[i], seasonal.scale_of(asset.power)),
-                seasonal.scale_of(asset.power),
+                watts[i],
                 i,
+                asset,
                 limit,
                 holds[asset.set],
                 mine,
@@ -212,8 +212,7 @@ def learn_bucket(mine: Any, bucket: Any, value: float) -> None:
     bucket.days += 1.0
     weight = max(1.0 / bucket.days, 0.08)
     off = value - bucket.mean
-    bucket.mean += weight * off
-    bucket.variance += weight * ((1.0 - weight) * off * off - bucket.variance)
+    bucket.mean, bucket.variance = seasonal.weighted(bucket.mean, bucket.variance, off, weight)
     learnt = max(1.0 / (1.0 + max(0, mine.hours - HOURS)), 0.005)
     mine.pooled += learnt * (off * off - mine.pooled)
 
@@ -261,8 +260,7 @@ def learn_usual(mine: Any, mean_watts: float) -> None:
     """Teach what an hour usually takes: the estimate for one that is not read."""
     weight = max(1.0 / max(1.0, float(mine.hours)), 0.02)
     off = mean_watts - mine.usual_wh
-    mine.usual_wh += weight * off
-    mine.usual_variance += weight * ((1.0 - weight) * off * off - mine.usual_variance)
+    mine.usual_wh, mine.usual_variance = seasonal.weighted(mine.usual_wh, mine.usual_variance, off, weight)
 
 
 @compiled

@@ -7,7 +7,7 @@ from pydantic import Field
 from gridpulse_detector.rules.rule import Parameters, Rule
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["RULE", "Seasonal", "averaged", "compress", "expand", "independent", "scale_of", "severity", "sigma"]
+__all__ = ["RULE", "Seasonal", "averaged", "compress", "expand", "independent", "scale_of", "severity", "sigma", "weighted"]
 
 
 class Seasonal(Parameters):
@@ -66,6 +66,12 @@ def sigma(bucket_variance: float, bucket_days: float, pooled_variance: float) ->
 def independent(weight: float) -> float:
     """Variance of an exponentially weighted mean of independent unit residuals: w / (2 − w)."""
     return weight / (2.0 - weight)
+
+
+@compiled
+def weighted(mean: float, variance: float, off: float, weight: float) -> tuple[float, float]:
+    """Exponentially weighted mean and variance with one more value, which is `off` above the mean."""
+    return mean + weight * off, variance + weight * ((1.0 - weight) * off * off - variance)
 
 
 @compiled
