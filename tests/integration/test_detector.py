@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -67,6 +68,7 @@ class Wire:
             np.zeros(METERS, np.int32),
             {"voltage": values, "current": np.full(METERS, 10, "<f4")},
             origin=Origin(0, self.offset),
+            sent_at=int(time.time() * 1000),
         )
         self.offset += 1
         self.producer.produce(VALID, self.codec.encode_batch(batch), batch.feeder_id.encode())
@@ -142,6 +144,27 @@ def test_a_sag_is_one_anomaly_and_panes_become_rollups(start_app: Make, wire: Wi
     assert by_signal["current"]["stddev"] == 0.0
     assert app.metric("gridpulse_detector_anomalies_total", kind="SAG", state="OPENED") >= 1
     assert app.metric("gridpulse_detector_rollups_total", window="1m") >= 1
+    assert app.stop() == 0
+
+
+def test_meters_new_with_their_first_readings_are_judged_by_their_records(start_app: Make, wire: Wire, until: Until) -> None:
+    app = start_app("detector").wait_ready()
+    for number in range(3000):  # enough that reading them takes a while
+        asset = {
+            "asset_id": f"{wire.feeder()}-M{number - 2990}",
+            "asset_type": "METER",
+            "feeder_id": wire.feeder(),
+            "nominal_voltage": 120.0,
+            "rated_current": 100.0,
+            "rated_power": 0.0,
+        }
+        wire.producer.produce(ASSETS, wire.codec.encode("Asset", asset), asset["asset_id"].encode())
+    assert wire.producer.flush(30) == 0
+    wire.send(0, dict.fromkeys(range(METERS), 120.0))
+    for second in range(1, 6):  # an interruption where 230 V are nominal, nothing where 120 V are
+        wire.send(second, dict.fromkeys(range(1, METERS), 120.0) | {0: 90.0})
+    until(lambda: wire.poll().anomalies, "the sag")
+    assert [(a["asset_id"][-2:], a["rule"]) for a in wire.anomalies] == [("M0", "sag")]
     assert app.stop() == 0
 
 

@@ -172,6 +172,7 @@ def test_a_start_right_after_a_kill_is_a_fresh_one_on_the_same_port(tmp_path: Pa
     program = run_up(tmp_path)
     (before,) = read_all(tmp_path)
     program.kill()
+    program.wait(30)  # a signal takes its time; the server, which dies with it, may still be there
 
     with own_stack(tmp_path, {"kafka"}) as stack:
         assert stack.kafka.ours

@@ -1,9 +1,10 @@
 """A steady pace on the monotonic clock, which SIGTERM and Ctrl-C can end."""
 
+import contextlib
 import signal
-import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -20,7 +21,8 @@ class Stop:
     """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self._requested = False
+        self._wake: SimpleQueue[None] = SimpleQueue()  # an Event's lock would be taken twice where the signal comes inside `wait`
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Self:
@@ -34,22 +36,25 @@ class Stop:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
-        if self._event.is_set():
+        if self._requested:
             raise SystemExit(1)
-        self._event.set()
+        self.request()
 
     @property
     def requested(self) -> bool:
         """Whether a signal came."""
-        return self._event.is_set()
+        return self._requested
 
     def request(self) -> None:
         """Ask to stop, as a signal does."""
-        self._event.set()
+        self._requested = True
+        self._wake.put(None)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but not beyond a signal."""
-        self._event.wait(seconds)
+        if not self._requested:
+            with contextlib.suppress(Empty):
+                self._wake.get(timeout=seconds)
 
 
 class Pacer:

@@ -1,53 +1,87 @@
-"""grid.assets into the asset book: read to its end before anything is judged, followed in the background after that."""
+"""grid.assets into the asset book: read to its end before anything is judged, then followed in the background.
+
+When a feeder has meters not heard before it is read to its end again: a grid's records and its first readings come at once.
+"""
 
 import threading
+import time
+from collections.abc import Callable
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, TopicPartition
 
 from gridpulse_detector.assets import AssetBook
 from gridpulse_runtime.settings import KafkaSettings
-from gridpulse_schemas import Codec, DecodeError
+from gridpulse_schemas import Codec, DecodeError, RegistryUnavailableError
 from gridpulse_schemas.topics import ASSETS
 
 __all__ = ["follow_assets"]
 
 log = structlog.get_logger(__name__)
+GROUP = "gridpulse-detector-assets"
+MOST, POLL, RETRY, TIMEOUT = 1000, 0.05, 1.0, 60.0
+"""Records taken at once; seconds to wait for more of them, for the registry, and for the broker."""
 
 
-def follow_assets(settings: KafkaSettings, codec: Codec, book: AssetBook) -> None:
-    """Load the whole topic into `book`, then keep it current from a daemon thread.
+class AssetFeed:
+    """A consumer of its own, so that the readings' path keeps to one topic. Raises KafkaException where no broker answers."""
 
-    Its own consumer, so that the readings' path keeps to one topic. Raises KafkaException where the broker does not answer.
-    """
-    consumer = Consumer({**settings.kafka_client(), "group.id": "gridpulse-detector-assets", "enable.auto.commit": False})
-    partitions = consumer.list_topics(ASSETS, timeout=30).topics[ASSETS].partitions
-    places = [TopicPartition(ASSETS, number, OFFSET_BEGINNING) for number in partitions]
-    consumer.assign(places)
-    marks = {place.partition: consumer.get_watermark_offsets(place, timeout=30) for place in places}
-    ends = {number: end for number, (_, end) in marks.items()}
-    pending = {number for number, (first, end) in marks.items() if end > first}
-    while pending:
-        take(consumer, codec, book, 0.5)
-        done = {place.partition for place in consumer.position(places) if place.offset >= ends[place.partition]}
-        pending -= done
-    log.info("assets loaded", changes=book.version)
+    def __init__(self, settings: KafkaSettings, codec: Codec, book: AssetBook) -> None:
+        self._codec, self._book = codec, book
+        self._consumer = Consumer(
+            {**settings.kafka_client(), "group.id": "gridpulse-detector-assets", "enable.auto.commit": False}
+        )
+        partitions = self._consumer.list_topics(ASSETS, timeout=TIMEOUT).topics[ASSETS].partitions
+        self._places = [TopicPartition(ASSETS, number, OFFSET_BEGINNING) for number in partitions]
+        self._consumer.assign(self._places)
+        self._taken = threading.Condition()
+        self._learned: dict[int, int] = {}
 
-    def follow() -> None:
+    def complete(self) -> None:
+        """Wait until the book knows what the topic holds now. Raises KafkaException, TimeoutError."""
+        ends = {}
+        for place in self._places:
+            first, end = self._consumer.get_watermark_offsets(place, timeout=TIMEOUT)
+            if end > first:
+                ends[place.partition] = end
+        with self._taken:
+            if not self._taken.wait_for(lambda: self._reached(ends), TIMEOUT):
+                raise TimeoutError(f"{ASSETS} could not be read to its end within {TIMEOUT:.0f} s")
+
+    def follow(self) -> None:
+        """Take what comes, for ever."""
         while True:
-            take(consumer, codec, book, 1.0)
+            for message in self._consumer.consume(MOST, POLL):
+                if message.error() is None and message.value() is not None:
+                    self._learn(message)
+            with self._taken:
+                self._learned = {place.partition: place.offset for place in self._consumer.position(self._places)}
+                self._taken.notify_all()
 
-    threading.Thread(target=follow, name="assets", daemon=True).start()
+    def _reached(self, ends: dict[int, int]) -> bool:
+        return all(self._learned.get(partition, -1) >= end for partition, end in ends.items())
+
+    def _learn(self, message: Message) -> None:
+        """What cannot be read is logged and passed over; a registry that is down is waited for."""
+        while True:
+            try:
+                self._book.learn(self._codec.decode("Asset", message.value()))
+            except DecodeError as error:
+                log.warning("an asset cannot be read", offset=message.offset(), error=str(error))
+            except RegistryUnavailableError as error:
+                log.warning("an asset has to wait", offset=message.offset(), error=str(error))
+                time.sleep(RETRY)
+                continue
+            return
 
 
-def take(consumer: Consumer, codec: Codec, book: AssetBook, timeout: float) -> None:
-    """Read what has come within `timeout` seconds into `book`; what cannot be read is logged and passed over."""
-    for message in consumer.consume(1000, timeout):
-        if message.error() is not None or message.value() is None:
-            continue
-        try:
-            asset = codec.decode("Asset", message.value())
-        except DecodeError as error:
-            log.warning("an asset cannot be read", offset=message.offset(), error=str(error))
-            continue
-        book.learn(asset)
+def follow_assets(settings: KafkaSettings, codec: Codec, book: AssetBook) -> Callable[[], None]:
+    """Load the whole topic into `book`, then keep it current from a daemon thread; what returns when it is complete again.
+
+    Raises KafkaException where the broker does not answer, and TimeoutError.
+    """
+    feed = AssetFeed(settings, codec, book)
+    threading.Thread(target=feed.follow, name="assets", daemon=True).start()
+    feed.complete()
+    log.info("assets loaded", changes=book.version)
+    return feed.complete

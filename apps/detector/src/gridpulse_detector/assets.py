@@ -1,8 +1,14 @@
 """What is known of the grid: nominal values, by which limits in per unit become volts, and what hangs where."""
 
+from __future__ import annotations
+
 import math
+import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["UNKNOWN", "AssetBook", "Rating"]
 
@@ -48,11 +54,23 @@ def positive(value: float, otherwise: float) -> float:
 
 
 class AssetBook:
-    """Ratings by asset id. `version` rises with every change, so that what was derived can be kept until then."""
+    """Ratings by asset id. `version` rises with every change, so that what was derived can be kept until then.
+
+    `source`, where set, learns all that is written of assets at the moment it is called.
+    """
 
     def __init__(self) -> None:
         self.version = 0
+        self.source: Callable[[], None] | None = None
+        self._complete_at = -math.inf
         self._ratings: dict[str, Rating] = {}
+
+    def complete(self, sent_at: int) -> None:
+        """Know all that was written of assets before readings were sent at `sent_at`, epoch ms. Raises what `source` does."""
+        if self.source is not None and sent_at >= self._complete_at:
+            now = time.time() * 1000
+            self.source()
+            self._complete_at = now
 
     def learn(self, record: dict[str, Any]) -> None:
         """Learn, or correct, one asset from a record of schema Asset."""

@@ -118,6 +118,8 @@ class Detector:
                 batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
             )
         if not wiring.is_current(self._assets) or wiring.rows(batch.roster) is None:
+            if wiring.rows(batch.roster) is None:
+                self._assets.complete(batch.sent_at)  # a new meter's record may be on its way
             raw = wiring.add(batch.roster.ids, self._assets)
             if raw is not None:
                 store.set_bytes(ROSTER_KEY, raw)

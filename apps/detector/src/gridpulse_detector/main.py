@@ -28,7 +28,7 @@ def run(settings: DetectorSettings, health: Health) -> None:
     ensure_topics(settings, (VALID, ASSETS, ANOMALIES, ROLLUPS))
     codec = connect_codec(settings)
     assets = AssetBook()
-    follow_assets(settings, codec, assets)
+    assets.source = follow_assets(settings, codec, assets)
     app = make_application(settings, "detector", AppMetrics.of("detector"))
     detector = Detector(rules, assets)
     detector.warm_up()
