@@ -87,7 +87,11 @@ def test_every_reading_and_every_fault_arrives_once(
     stack: Stack, start_app: Callable[..., Any], receiver: Any, tmp_path: Path, until: Callable[..., Any]
 ) -> None:
     server, secret = receiver
-    variables = {"GRIDPULSE_WEBHOOK_URL": server.url, "GRIDPULSE_WEBHOOK_SECRET": secret}
+    variables = {
+        "GRIDPULSE_WEBHOOK_URL": server.url,
+        "GRIDPULSE_WEBHOOK_SECRET": secret,
+        "GRIDPULSE_WEBHOOK_ALLOW_PRIVATE": "true",
+    }
     apps = {
         name: start_app(name, **(variables if name == "alerter" else {}))
         for name in ("ingest", "detector", "influx-sink", "archiver", "alerter")

@@ -1,5 +1,6 @@
 """A Quix Streams application with the settings that were measured to matter (docs/adr), and its health."""
 
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,11 +16,25 @@ from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
 from gridpulse_schemas.topics import TOPICS
 
-__all__ = ["bytes_topic", "each_turn", "make_application", "watch"]
+__all__ = ["bytes_topic", "each_turn", "end_checkpoint_in", "group_of", "make_application", "watch"]
 
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
 """Longest wait for a message: bounds the delay of checkpoints, ticks and SIGTERM on an idle partition."""
+
+
+class StreamApplication(Application):
+    """An Application that may run in any thread: signals are the main thread's (see together.py)."""
+
+    def _setup_signal_handlers(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            super()._setup_signal_handlers()
+
+
+def group_of(settings: AppSettings, name: str, part: str | None = None) -> str:
+    """Consumer group of the app `name`, or of one `part` of it that keeps its own progress."""
+    group = settings.consumer_group or f"gridpulse-{name}"
+    return group if part is None else f"{group}-{part}"
 
 
 def make_application(
@@ -27,13 +42,16 @@ def make_application(
     name: str,
     metrics: AppMetrics,
     *,
+    part: str | None = None,
     commit_interval: float | None = None,
     commit_every: int = 10_000,
     exactly_once_offered: bool = True,
 ) -> Application:
     """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
 
-    Topics must exist (ensure_topics); changelog topics are made by Quix.
+    `part`: one of several in this process (together.py), with the consumer group `gridpulse-<name>-<part>`, and so with offsets
+    and state of its own. `commit_every` 0: only the interval counts. Topics must exist (ensure_topics); changelog topics are made
+    by Quix.
     """
     consumer = {
         "session.timeout.ms": int(settings.session_timeout * 1000),
@@ -50,13 +68,13 @@ def make_application(
     producer = dict(PRODUCER)
     if guarantee == "exactly-once":
         producer |= {
-            "transactional.id": f"{name}-{settings.instance_id or 0}",
+            "transactional.id": "-".join(filter(None, (name, part, settings.instance_id or "0"))),
             "transaction.timeout.ms": 10_000,
         }
     connection = {key.replace(".", "_"): value for key, value in settings.kafka_client().items()}
-    return Application(
+    return StreamApplication(
         broker_address=ConnectionConfig(**connection),
-        consumer_group=settings.consumer_group or f"gridpulse-{name}",
+        consumer_group=group_of(settings, name, part),
         auto_offset_reset="earliest",
         commit_interval=commit_interval or settings.commit_interval,
         commit_every=commit_every,
@@ -126,3 +144,9 @@ def watch(app: Application, health: Health) -> None:
     each_turn(app, look, every=0.5)
     health.add("partitions", lambda: None if assigned else "no partition is assigned to this replica yet")
     health.add("state", lambda: "state is being recovered" if app._state_manager.recovery_required else None)  # noqa: SLF001
+
+
+def end_checkpoint_in(app: Application, seconds: float) -> None:
+    """Let the running checkpoint end `seconds` from now. Called in the processing loop; uses Quix's private clock."""
+    checkpoint = app._processing_context.checkpoint  # noqa: SLF001
+    checkpoint._created_at = time.monotonic() + seconds - checkpoint._commit_interval  # noqa: SLF001

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-__all__ = ["DeadLetter", "headers_of"]
+__all__ = ["RECEIVER_HEADER", "DeadLetter", "headers_of"]
+
+RECEIVER_HEADER = "gridpulse-receiver"
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One record for a DLQ: the bytes as they are to be kept, and why they are there.
 
-    `reason` is a stable word, `detail` a sentence for people, `row` the row within a batch or -1 for the whole message.
+    `reason` is a stable word, `detail` a sentence for people, `row` the row within a batch or -1 for the whole message;
+    `receiver` is the one of several that did not take it, where an app has several.
     """
 
     key: bytes | None
@@ -20,6 +23,7 @@ class DeadLetter:
     partition: int
     offset: int
     row: int = -1
+    receiver: str = ""
 
 
 MAX_DETAIL = 500
@@ -37,4 +41,6 @@ def headers_of(letter: DeadLetter, app: str) -> list[tuple[str, bytes]]:
     ]
     if letter.row >= 0:
         headers.append(("gridpulse-row", str(letter.row).encode()))
+    if letter.receiver:
+        headers.append((RECEIVER_HEADER, letter.receiver.encode()))
     return headers

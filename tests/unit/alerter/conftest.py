@@ -1,9 +1,12 @@
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+
+from gridpulse_alerter.change import Change
 
 
 @pytest.fixture
@@ -39,13 +42,23 @@ def event() -> Callable[..., dict[str, Any]]:
     return make
 
 
+@pytest.fixture
+def change(event: Callable[..., dict[str, Any]]) -> Callable[..., Change]:
+    def make(**changes: Any) -> Change:
+        return Change(event(**changes), "grid.anomalies", 1, 2, 3)
+
+    return make
+
+
 class WebhookServer:
-    """A receiver that answers what it is told: `answers` one by one, then 204 for ever."""
+    """A receiver that answers what it is told (status, headers, maybe a body): `answers` one by one, then `always`."""
 
     def __init__(self) -> None:
-        self.answers: list[tuple[int, dict[str, str]]] = []
-        self.always: tuple[int, dict[str, str]] = (204, {})
+        self.answers: list[Any] = []
+        self.always: Any = (204, {})
         self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.paths: list[str] = []
+        self.clients: list[Any] = []
         self.gate: threading.Event | None = None
         outer = self
 
@@ -57,18 +70,23 @@ class WebhookServer:
                 if outer.gate is not None:
                     outer.gate.wait(10)
                 outer.requests.append(({name.lower(): value for name, value in self.headers.items()}, body))
-                status, headers = outer.answers.pop(0) if outer.answers else outer.always
+                outer.paths.append(self.path)
+                outer.clients.append(self.client_address)
+                status, headers, *answer = outer.answers.pop(0) if outer.answers else outer.always
                 self.send_response(status)
                 for name, value in {"Content-Length": "0", **headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
+                with contextlib.suppress(ConnectionError):
+                    self.wfile.write(b"".join(answer))
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     @property

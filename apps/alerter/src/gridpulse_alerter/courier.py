@@ -13,14 +13,14 @@ __all__ = ["Courier"]
 
 LANES = 4
 REMEMBERED = 20_000
-"""Settled ids: far more than a checkpoint holds, so that a rewind finds all of them."""
+"""Settled places: more than a checkpoint holds, so that a rewind finds all of them."""
 
 
 class Courier:
     """Runs `deliver` in threads. Each anomaly has its lane, and a lane delivers one by one.
 
     Once the receiver is down nothing more is sent in this round: a later revision must not overtake the failed one. A rewind
-    begins a new round with the same notifications; those settled before are not sent again.
+    begins a new round with the same records; those settled before are not sent again.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Courier:
 
     def send(self, notification: Notification) -> "Future[None]":
         """Begin the delivery. The future ends when it is settled or skipped; its exception is a fault of this program."""
-        lane = self._lanes[crc32(notification.anomaly_id.encode()) % LANES]
+        lane = self._lanes[crc32(notification.lane.encode()) % LANES]
         return lane.submit(self._run, notification, self._round)
 
     def new_round(self) -> None:
@@ -56,7 +56,7 @@ class Courier:
             lane.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, notification: Notification, round_: int) -> None:
-        if notification.id in self._settled or round_ != self._round or self.down is not None:
+        if notification.place in self._settled or round_ != self._round or self.down is not None:
             return
         try:
             self._deliver(notification)
@@ -68,10 +68,10 @@ class Courier:
             self._on_refused(notification, str(error))
         else:
             self._on_delivered(notification)
-        self._settle(notification.id)
+        self._settle(notification.place)
 
-    def _settle(self, name: str) -> None:
+    def _settle(self, place: str) -> None:
         with self._lock:
-            self._settled[name] = None
+            self._settled[place] = None
             if len(self._settled) > REMEMBERED:
                 self._settled.popitem(last=False)

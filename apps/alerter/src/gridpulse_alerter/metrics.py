@@ -1,17 +1,43 @@
-"""Metrics of the alerter."""
+"""Metrics of the alerter. `receiver` is a name from alerts.toml, `webhook` or `webhook-<number>`: as many as are configured."""
 
-from prometheus_client import Counter
+from typing import Any, cast
 
-from gridpulse_runtime.metrics import latency_histogram
+from prometheus_client import Counter, Gauge, Histogram
 
-__all__ = ["DEAD_LETTERS", "LATENCY", "NOTIFICATIONS", "PAUSES", "REPEATS"]
+from gridpulse_runtime.metrics import LATENCY_BUCKETS, AppMetrics
+
+__all__ = ["DEAD_LETTERS", "LATENCY", "NOTIFICATIONS", "PAUSES", "REPEATS", "SUMMARIES", "of_receiver"]
 
 NOTIFICATIONS = Counter(
-    "gridpulse_alerter_notifications", "Notifications by what became of them: delivered, refused, no_receiver", ["outcome"]
+    "gridpulse_alerter_notifications",
+    "Changes of anomalies by what became of them: delivered, refused, held by the rate, hidden by maintenance, no_receiver",
+    ["outcome", "receiver"],
 )
-LATENCY = latency_histogram(
-    "gridpulse_alerter_latency_seconds", "From the Kafka timestamp of the anomaly's record to its delivery"
+LATENCY = Histogram(
+    "gridpulse_alerter_latency_seconds",
+    "From the Kafka timestamp of the anomaly's record to its delivery",
+    ["receiver"],
+    buckets=LATENCY_BUCKETS,
 )
-REPEATS = Counter("gridpulse_alerter_repeats", "Records dropped because they had been taken before")
-DEAD_LETTERS = Counter("gridpulse_alerter_dead_letters", "Records and notifications dead-lettered", ["reason"])
-PAUSES = Counter("gridpulse_alerter_pauses", "Times a receiver was down and reading was paused")
+SUMMARIES = Counter("gridpulse_alerter_summaries", "Summaries by kind: rate, maintenance", ["kind", "receiver"])
+REPEATS = Counter("gridpulse_alerter_repeats", "Records dropped because they had been taken before", ["receiver"])
+DEAD_LETTERS = Counter("gridpulse_alerter_dead_letters", "Records and notifications dead-lettered", ["reason", "receiver"])
+PAUSES = Counter("gridpulse_alerter_pauses", "Times a receiver was down and its reading was paused", ["receiver"])
+MESSAGES = Counter("gridpulse_alerter_messages", "Messages processed", ["topic", "receiver"])
+LAG = Gauge("gridpulse_alerter_consumer_lag_messages", "Messages not yet read", ["topic", "partition", "receiver"])
+
+
+class _Of:
+    """A metric whose last label is `receiver`."""
+
+    def __init__(self, metric: Any, receiver: str) -> None:
+        self._metric = metric
+        self._receiver = receiver
+
+    def labels(self, *values: str) -> Any:
+        return self._metric.labels(*values, self._receiver)
+
+
+def of_receiver(receiver: str) -> AppMetrics:
+    """What every app has, for the part of one receiver: each reads the topic on its own."""
+    return AppMetrics(messages=cast("Any", _Of(MESSAGES, receiver)), lag=cast("Any", _Of(LAG, receiver)))

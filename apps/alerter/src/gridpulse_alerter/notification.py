@@ -1,60 +1,61 @@
-"""An anomaly's event as a webhook: its id, and the JSON that is sent."""
+"""What is posted to a receiver: one change, a group of changes, or a summary of some."""
 
-import json
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-__all__ = ["Notification", "notification"]
+from gridpulse_alerter.change import Change
+from gridpulse_alerter.digest import Digest
+from gridpulse_alerter.maintenance import Window
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-INSTANTS = ("started_at", "ended_at", "detected_at", "reading_timestamp")
+__all__ = ["Format", "Notification", "Summary"]
 
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What is sent, and the record of grid.anomalies it comes from (`timestamp`: that record's, epoch ms)."""
+    """`id` is the webhook-id; `place` tells deliveries apart; what shares a `lane` is delivered in order.
+
+    `changes` are those it tells one by one, `held` how many more it sums up.
+    """
 
     id: str
-    anomaly_id: str
-    severity: str
+    place: str
+    lane: str
     body: bytes
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
+    changes: tuple[Change, ...] = ()
+    held: int = 0
 
 
-def notification(event: Mapping[str, Any], topic: str, partition: int, offset: int, timestamp: int) -> Notification:
-    """Notification of a decoded AnomalyEvent. The same anomaly and revision always have the same id and body."""
-    data = {name: _plain(value) for name, value in event.items()}
-    data |= {name: _iso(event[name]) for name in INSTANTS}
-    payload = {"type": f"anomaly.{event['state'].lower()}", "timestamp": data["detected_at"], "data": data}
-    return Notification(
-        id=f"{event['anomaly_id']}.{event['revision']}",
-        anomaly_id=event["anomaly_id"],
-        severity=event["severity"],
-        body=json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode(),
-        topic=topic,
-        partition=partition,
-        offset=offset,
-        timestamp=timestamp,
-    )
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Changes that were held by a rate, or hidden by `window`; `open`: anomalies of those that are still open at its end."""
+
+    id: str
+    digest: Digest
+    window: Window | None = None
+    open: tuple[dict[str, Any], ...] = field(default=())
+
+    @property
+    def type(self) -> str:
+        """anomalies.summary or maintenance.summary."""
+        return "anomalies.summary" if self.window is None else "maintenance.summary"
+
+    def told(self) -> dict[str, Any]:
+        """For JSON."""
+        told = self.digest.told()
+        return told if self.window is None else {**self.window.told, **told, "still_open": list(self.open)}
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+class Format(Protocol):
+    """How one kind of receiver is spoken to. `path` is added to its URL."""
 
+    path: str
 
-def _iso(epoch_ms: int | None) -> str | None:
-    """RFC 3339 with milliseconds; what no calendar holds stays a number, as text."""
-    if epoch_ms is None:
-        return None
-    try:
-        moment = EPOCH + timedelta(milliseconds=epoch_ms)
-    except OverflowError:
-        return str(epoch_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    def change(self, change: Change) -> bytes:
+        """Body for one change."""
+
+    def group(self, changes: Sequence[Change], rest: Digest) -> bytes:
+        """Body for `changes` together, and for `rest`, which had no room (maybe none)."""
+
+    def summary(self, summary: Summary) -> bytes:
+        """Body for `summary`."""

@@ -16,4 +16,7 @@ class AlerterSettings(AppSettings):
     webhook_url: str = Field("", description="URLs that get every anomaly, comma separated")
     webhook_secret: SecretStr | None = Field(None, description="whsec_… that signs what WEBHOOK_URL gets")
     webhook_timeout: float = Field(5.0, gt=0, le=10, description="seconds a receiver may take to answer")
-    alerts: Path | None = Field(None, description="alerts.toml with more receivers")
+    webhook_allow_private: bool = Field(
+        default=False, description="let receivers be at private, loopback or link-local addresses"
+    )
+    alerts: Path | None = Field(None, description="alerts.toml with receivers, routes and maintenance windows (docs/alerts.md)")

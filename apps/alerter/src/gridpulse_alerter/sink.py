@@ -1,7 +1,7 @@
-"""The Quix sink: delivery begins as a record arrives; flush waits for all of them, before offsets are committed."""
+"""The Quix sink of one receiver: delivery begins as a record arrives; flush waits for all, before offsets are committed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import Any
 
@@ -9,12 +9,15 @@ import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
 
 from gridpulse_alerter import metrics
+from gridpulse_alerter.change import Change
 from gridpulse_alerter.courier import Courier
-from gridpulse_alerter.notification import Notification, notification
-from gridpulse_alerter.webhook import Endpoint
+from gridpulse_alerter.endpoint import Endpoint
+from gridpulse_alerter.letters import LetterBox
+from gridpulse_alerter.maintenance import Window, hiding
+from gridpulse_alerter.notification import Notification
+from gridpulse_alerter.outbox import Outbox
+from gridpulse_alerter.plan import Plan
 from gridpulse_runtime.backoff import Backoff
-from gridpulse_runtime.dead_letter_box import DeadLetterBox
-from gridpulse_runtime.dead_letters import DeadLetter
 
 __all__ = ["AlertSink"]
 
@@ -24,92 +27,105 @@ FLUSH_SECONDS = 40.0
 
 
 class AlertSink(BaseSink):
-    """Delivers anomalies. What a receiver refuses goes to `refused`, what cannot be read to `unreadable`."""
+    """Delivers the anomalies that are for the receiver of `endpoint`. What it refuses goes to `box`."""
 
-    def __init__(self, endpoints: Sequence[Endpoint], refused: DeadLetterBox, unreadable: DeadLetterBox) -> None:
+    def __init__(self, plan: Plan, endpoint: Endpoint, box: LetterBox, defer: Callable[[float], None]) -> None:
+        """`defer(seconds)` lets the running checkpoint end that much later from now."""
         super().__init__()
-        self._couriers = [
-            (each.receiver, Courier(each.receiver.name, each.deliver, self._delivered, self._refused)) for each in endpoints
-        ]
-        self._refused_box = refused
-        self._unreadable_box = unreadable
+        self._plan = plan
+        self._name = endpoint.receiver.name
+        self._defer = defer
+        self._outbox = Outbox(endpoint.receiver, endpoint.format, self._wait)
+        self._courier = Courier(self._name, endpoint.deliver, self._delivered, self._refused)
+        self._format = endpoint.format
+        self._box = box
         self._backoff = Backoff()
         self._outstanding: list[Future[None]] = []
+        self._hidden: list[tuple[Window, Change]] = []
         self._waiting_for: str | None = None
 
     def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
-        """Begin the delivery of one decoded AnomalyEvent that is no repeat."""
+        """Take one decoded AnomalyEvent that is no repeat."""
         del key, headers
-        note = notification(value, topic, partition, offset, timestamp)
-        wanted = [courier for receiver, courier in self._couriers if receiver.wants(note.severity)]
-        if not wanted:
-            metrics.NOTIFICATIONS.labels("no_receiver").inc()
-        self._outstanding += [courier.send(note) for courier in wanted]
-
-    def bury(self, letter: DeadLetter) -> None:
-        """Dead-letter a record that cannot be read, at the next flush."""
-        self._unreadable_box.put(letter)
+        if self._name not in self._plan.routing.names(value):
+            return
+        change = Change(value, topic, partition, offset, timestamp)
+        window = hiding(self._plan.windows, change)
+        if window is not None:
+            self._hidden.append((window, change))
+            return
+        self._begin(self._outbox.take(change))
 
     def flush(self) -> None:
         """Wait for what was added, taken out first: on a revoke this runs in a thread that may outlive its time limit.
 
-        Raises SinkBackpressureError while a receiver is down, and RuntimeError where Kafka does not take the dead letters.
+        Raises SinkBackpressureError while the receiver is down, and RuntimeError where Kafka does not take the dead letters.
         """
+        self._begin(self._outbox.close())
         outstanding, self._outstanding = self._outstanding, []
-        unreadable = self._unreadable_box.take()
+        hidden, self._hidden = self._hidden, []
         done, late = wait(outstanding, FLUSH_SECONDS)
         for future in done:
             future.result()
-        self._send(self._refused_box)  # settled, so sent now whatever becomes of the others
+        self._box.send()  # settled, so sent now whatever becomes of the others
         self._pause_while_down(bool(late))
         if outstanding:
             self._backoff.reset()
             self._waiting_for = None
-        self._unreadable_box.send(unreadable)
-        _count(unreadable)
+        self._note(hidden)
 
     def on_paused(self) -> None:
         """Forget what waits: its offsets will be read again."""
+        self._outbox.close()
         self._outstanding = []
-        self._unreadable_box.clear()
+        self._hidden = []
 
     def not_ready(self) -> str | None:
-        """Why alerts do not arrive: the receiver that is down. Receivers are not probed, that would be an alert."""
+        """Why alerts do not arrive: the receiver is down. It is not probed, that would be an alert."""
         return self._waiting_for
 
     def close(self) -> None:
         """End the threads."""
-        for _, courier in self._couriers:
-            courier.close()
+        self._courier.close()
+
+    def _begin(self, notification: Notification | None) -> None:
+        if notification is not None:
+            self._outstanding.append(self._courier.send(notification))
+
+    def _wait(self, seconds: float) -> None:
+        """What has waited and failed does not wait again."""
+        if not self._backoff.waiting:
+            self._defer(seconds)
 
     def _pause_while_down(self, late: bool) -> None:
-        down = [courier.down for _, courier in self._couriers if courier.down is not None]
-        if not down and not late:
+        down = self._courier.down
+        if down is None and not late:
             return
-        for _, courier in self._couriers:
-            courier.new_round()
-        pause = self._backoff.pause(max((error.retry_after or 0.0 for error in down), default=0.0))
-        self._waiting_for = "; ".join(map(str, down)) or f"a delivery takes longer than {FLUSH_SECONDS:.0f} s"
-        metrics.PAUSES.inc()
-        log.warning("waiting for a webhook receiver", reason=self._waiting_for, next_try_in_seconds=pause)
+        self._courier.new_round()
+        pause = self._backoff.pause(down.retry_after if down is not None else None)
+        self._waiting_for = str(down or f"a delivery to {self._name} takes longer than {FLUSH_SECONDS:.0f} s")
+        metrics.PAUSES.labels(self._name).inc()
+        log.warning("waiting for a receiver", receiver=self._name, reason=self._waiting_for, next_try_in_seconds=pause)
         raise SinkBackpressureError(retry_after=pause)
 
-    def _delivered(self, note: Notification) -> None:
-        metrics.NOTIFICATIONS.labels("delivered").inc()
-        metrics.LATENCY.observe(max(0.0, time.time() - note.timestamp / 1000))
+    def _note(self, hidden: Sequence[tuple[Window, Change]]) -> None:
+        """Say what was hidden, once it is certain that it is not read again."""
+        for window, change in hidden:
+            event = {name: change.event[name] for name in ("kind", "severity", "state", "feeder_id", "asset_id")}
+            log.info("hidden by maintenance", receiver=self._name, id=change.id, **event, **window.told)
+        if hidden:
+            metrics.NOTIFICATIONS.labels("hidden", self._name).inc(len(hidden))
 
-    def _refused(self, note: Notification, reason: str) -> None:
-        metrics.NOTIFICATIONS.labels("refused").inc()
-        log.error("a receiver refuses a notification", webhook_id=note.id, reason=reason)
-        key = note.anomaly_id.encode()
-        self._refused_box.put(DeadLetter(key, note.body, "refused", reason, note.topic, note.partition, note.offset))
+    def _delivered(self, notification: Notification) -> None:
+        now = time.time()
+        if notification.held:
+            metrics.SUMMARIES.labels("rate", self._name).inc()
+            metrics.NOTIFICATIONS.labels("held", self._name).inc(notification.held)
+        for change in notification.changes:
+            metrics.NOTIFICATIONS.labels("delivered", self._name).inc()
+            metrics.LATENCY.labels(self._name).observe(max(0.0, now - change.timestamp / 1000))
 
-    def _send(self, box: DeadLetterBox) -> None:
-        letters = box.take()
-        box.send(letters)
-        _count(letters)
-
-
-def _count(letters: Sequence[DeadLetter]) -> None:
-    for letter in letters:
-        metrics.DEAD_LETTERS.labels(letter.reason).inc()
+    def _refused(self, notification: Notification, reason: str) -> None:
+        metrics.NOTIFICATIONS.labels("refused", self._name).inc(len(notification.changes) + notification.held)
+        log.error("a receiver refuses a notification", receiver=self._name, webhook_id=notification.id, reason=reason)
+        self._box.refuse(notification, self._format, reason)

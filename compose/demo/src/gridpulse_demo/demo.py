@@ -69,6 +69,7 @@ class Demo:
                 "GRIDPULSE_STATE_DIR": str(self._options.data_dir.resolve() / "state"),
                 "GRIDPULSE_WEBHOOK_URL": receiver.url,
                 "GRIDPULSE_WEBHOOK_SECRET": secret,
+                "GRIDPULSE_WEBHOOK_ALLOW_PRIVATE": "true",
                 "GRIDPULSE_ARCHIVE_INTERVAL": "10",
                 "GRIDPULSE_LOG_FORMAT": "json",
             }

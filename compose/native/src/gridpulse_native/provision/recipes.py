@@ -1,4 +1,4 @@
-"""The four recipes: what to fetch or build, and what is needed for it."""
+"""The recipes: what to fetch or build, and what is needed for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["APICURIO", "INFLUXD", "KAFKA", "MINIO", "RECIPES", "Recipe"]
+__all__ = ["ALERTMANAGER", "APICURIO", "INFLUXD", "KAFKA", "MINIO", "RECIPES", "Recipe"]
 
 BUILD_NICENESS = 10  # a demo beside the build stays usable
 
@@ -56,6 +56,13 @@ MINIO_PROGRAM = GoProgram(
     module="github.com/minio/minio",
     version="v0.0.0-20260212201848-7aac2a2c5b7c",
     package="github.com/minio/minio",
+    environment={"CGO_ENABLED": "0"},
+)
+ALERTMANAGER_PROGRAM = GoProgram(
+    name="alertmanager",
+    module="github.com/prometheus/alertmanager",
+    version="v0.28.1",
+    package="github.com/prometheus/alertmanager/cmd/alertmanager",
     environment={"CGO_ENABLED": "0"},
 )
 # Flux was written for an older compiler, some of whose warnings are errors today.
@@ -96,6 +103,10 @@ def _make_apicurio(shop: Workshop, tools: Mapping[str, str]) -> None:
 
 def _make_minio(shop: Workshop, tools: Mapping[str, str]) -> None:
     build_program(shop, tools["go"], MINIO_PROGRAM)
+
+
+def _make_alertmanager(shop: Workshop, tools: Mapping[str, str]) -> None:
+    build_program(shop, tools["go"], ALERTMANAGER_PROGRAM)
 
 
 def _make_influxd(shop: Workshop, tools: Mapping[str, str]) -> None:
@@ -185,4 +196,13 @@ MINIO = Recipe(
     make=_make_minio,
     slow=True,
 )
-RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO)}
+ALERTMANAGER = Recipe(
+    name="alertmanager",
+    version=ALERTMANAGER_PROGRAM.version.removeprefix("v"),
+    tools=("go",),
+    otherwise="Or put alertmanager on PATH (Debian: prometheus-alertmanager).",
+    make=_make_alertmanager,
+    slow=True,
+)
+"""No part of the stack: the alerter is tested against it."""
+RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER)}

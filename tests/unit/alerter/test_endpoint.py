@@ -11,22 +11,24 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
-from gridpulse_alerter.notification import Notification, notification
+from gridpulse_alerter.endpoint import MOST_BYTES, TRIES, Endpoint, retry_after
+from gridpulse_alerter.formats.webhook import WebhookFormat
+from gridpulse_alerter.notification import Notification
+from gridpulse_alerter.outbox import single
 from gridpulse_alerter.receivers import Receiver
-from gridpulse_alerter.webhook import TRIES, Endpoint, retry_after
 from gridpulse_runtime.errors import RefusedError, UnavailableError
 
 KEY = b"0123456789abcdef01234567"
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., Any]
 
 
 @pytest.fixture
-def note(event: Make) -> Notification:
-    return notification(event(feeder_id="Zürich"), "grid.anomalies", 0, 1, 2)
+def note(change: Make) -> Notification:
+    return single(change(feeder_id="Zürich"), WebhookFormat())
 
 
-def endpoint(url: str, secret: bytes | None = KEY) -> Endpoint:
-    return Endpoint(Receiver("oncall", url, secret), timeout=2.0)
+def endpoint(url: str, secret: bytes | None = KEY, **more: Any) -> Endpoint:
+    return Endpoint(Receiver("oncall", url, secret, allow_private=True, timeout=2.0, **more))
 
 
 def test_a_delivery_verifies(server: Any, note: Notification) -> None:
@@ -44,6 +46,21 @@ def test_unsigned_without_secret(server: Any, note: Notification) -> None:
     assert "webhook-signature" not in server.requests[0][0]
 
 
+def test_connections_are_used_again(server: Any, note: Notification) -> None:
+    one = endpoint(server.url)
+    server.always = (200, {"Content-Length": "2"}, b"ok")
+    for _ in range(5):
+        one.deliver(note)
+    assert len(set(server.clients)) == 1
+
+
+@pytest.mark.parametrize("base", ["", "/"])
+def test_alertmanager_is_posted_to_its_path(server: Any, note: Notification, base: str) -> None:
+    endpoint(server.url + base, None, type="alertmanager").deliver(note)
+    assert server.paths == ["/hook/api/v2/alerts"]
+    assert "webhook-id" not in server.requests[0][0]
+
+
 @pytest.mark.parametrize("status", [500, 503, 429, 408, 400, 404])
 def test_a_passing_failure_is_tried_again_under_the_same_id(server: Any, note: Notification, status: int) -> None:
     server.answers = [(status, {}), (status, {})]
@@ -58,9 +75,10 @@ def test_refused_after_three_tries(server: Any, note: Notification) -> None:
     assert len(server.requests) == TRIES
 
 
-def test_redirects_are_not_followed(server: Any, other_server: Any, note: Notification) -> None:
-    server.always = (302, {"Location": other_server.url})
-    with pytest.raises(RefusedError, match="302"):
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_redirects_are_not_followed(server: Any, other_server: Any, note: Notification, status: int) -> None:
+    server.always = (status, {"Location": other_server.url})
+    with pytest.raises(RefusedError, match=rf"{status}, a redirect, which is not followed"):
         endpoint(server.url).deliver(note)
     assert other_server.requests == []
 
@@ -85,6 +103,21 @@ def test_nobody_there(server: Any, note: Notification) -> None:
     with pytest.raises(UnavailableError) as raised:
         endpoint(server.url + "?key=s3cret").deliver(note)
     assert "s3cret" not in str(raised.value)
+
+
+def test_an_answer_that_echoes_the_address_tells_no_secret(server: Any, note: Notification) -> None:
+    url = f"{server.url}/s3cret/path?key=s3cret"
+    server.always = (403, {"Content-Length": str(len(url) + 13)}, b"no such hook " + url.encode())
+    with pytest.raises(RefusedError, match="no such hook") as raised:
+        endpoint(url).deliver(note)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_huge_answer_is_left(server: Any, note: Notification) -> None:
+    server.always = (400, {"Content-Length": str(50 * MOST_BYTES)}, b"x" * 2 * MOST_BYTES)
+    with pytest.raises(RefusedError) as raised:
+        endpoint(server.url).post(note)
+    assert len(str(raised.value)) < 400
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", None), ("7", 7.0), ("soon", None)])
