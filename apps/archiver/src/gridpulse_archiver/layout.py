@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gridpulse_runtime.object_store_names import ObjectName
+
 __all__ = ["HOUR_MS", "Place"]
 
 HOUR_MS = 3_600_000
@@ -17,12 +19,7 @@ class Place(NamedTuple):
     partition: int
     hour: int
 
-    def object_name(self, first_offset: int) -> str:
-        """Name of the object whose first row came with the message at `first_offset`.
-
-        That is the first message that gives *this object* a row, not the first of the checkpoint. Thus what an aborted checkpoint
-        left behind has exactly the names that the next ones write, wherever those end: the first message of an hour after the
-        committed offset is the same every time.
-        """
+    def object_name(self, first: int, last: int) -> ObjectName:
+        """Name of the object that holds every row of this place that came with the offsets `first` to `last`."""
         date, hour = str(np.datetime64(self.hour, "h")).split("T")
-        return f"{self.folder}/date={date}/hour={hour}/{self.topic}-{self.partition}-{first_offset:020d}.parquet"
+        return ObjectName(f"{self.folder}/date={date}/hour={hour}", self.topic, self.partition, first, last)

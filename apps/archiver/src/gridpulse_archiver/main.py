@@ -2,30 +2,32 @@
 
 from confluent_kafka import Producer
 
+from gridpulse_archiver.checkpoint import Archive
+from gridpulse_archiver.commands import archive_commands
 from gridpulse_archiver.settings import ArchiverSettings
 from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_archiver.store import Bucket
-from gridpulse_archiver.topology import wire
+from gridpulse_archiver.topic_ids import topic_ids
+from gridpulse_archiver.topology import NAME, TOPICS, wire
 from gridpulse_runtime.application import make_application, watch
 from gridpulse_runtime.console import console
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics
-from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, SINKS_DLQ, VALID
+from gridpulse_schemas.topics import SINKS_DLQ
 
 __all__ = ["main", "run"]
 
-NAME = "archiver"
 MOST_MESSAGES = 50_000
 """Messages a checkpoint: bounds memory where each brings a row or two."""
 
 
 def run(settings: ArchiverSettings, health: Health) -> None:
-    """Archive readings, anomalies and rollups as Parquet on S3; waits for the store while it is down."""
+    """Archive readings, anomalies, rollups and dead letters as Parquet on S3; waits for the store while it is down."""
     bucket = Bucket(settings)
     health.add("object_store", bucket.check)
-    ensure_topics(settings, (VALID, ANOMALIES, ROLLUPS, SINKS_DLQ))
+    ensure_topics(settings, TOPICS)
     codec = connect_codec(settings, ("MeterReadingBatch", "AnomalyEvent", "Rollup"))
     box = DeadLetterBox(Producer({**settings.kafka_client(), **PRODUCER}), SINKS_DLQ, NAME)
     app = make_application(
@@ -36,12 +38,13 @@ def run(settings: ArchiverSettings, health: Health) -> None:
         commit_every=MOST_MESSAGES,
         exactly_once_offered=False,
     )
-    wire(app, codec, ArchiveSink(bucket, box, settings.archive_rows))
+    archive = Archive(bucket, topic_ids(settings, TOPICS))
+    wire(app, codec, ArchiveSink(archive, box, settings.archive_rows))
     watch(app, health)
     health.add("start", lambda: None)
     app.run()
 
 
 def main() -> None:
-    """Entry point of `gridpulse-archiver`."""
-    console(NAME, ArchiverSettings, run)
+    """Entry point of `gridpulse-archiver`: the app without arguments, compact and verify besides."""
+    console(NAME, ArchiverSettings, run, archive_commands)

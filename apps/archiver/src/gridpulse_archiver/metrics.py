@@ -4,13 +4,28 @@ from prometheus_client import Counter, Gauge
 
 from gridpulse_runtime.metrics import latency_histogram
 
-__all__ = ["BYTES", "DEAD_LETTERS", "OBJECTS", "PAUSES", "PENDING", "REPEATS", "ROWS", "WRITE"]
+__all__ = [
+    "BYTES",
+    "DEAD_LETTERS",
+    "LEFT",
+    "OBJECTS",
+    "OVERTAKEN",
+    "PAUSES",
+    "PENDING",
+    "REPEATS",
+    "ROWS",
+    "SKIPPED",
+    "WRITE",
+]
 
-ROWS = Counter("gridpulse_archiver_rows", "Rows stored", ["kind"])
+ROWS = Counter("gridpulse_archiver_rows", "Rows archived", ["kind"])
 OBJECTS = Counter("gridpulse_archiver_objects", "Objects stored", ["kind"])
 BYTES = Counter("gridpulse_archiver_bytes", "Bytes stored", ["kind"])
 PENDING = Gauge("gridpulse_archiver_pending_rows", "Rows that wait for their object")
 REPEATS = Counter("gridpulse_archiver_repeats", "Rows or records dropped because they had been taken before", ["topic"])
+SKIPPED = Counter("gridpulse_archiver_skipped", "Records that were sent again for another app", ["topic"])
 DEAD_LETTERS = Counter("gridpulse_archiver_dead_letters", "Records dead-lettered", ["reason"])
 PAUSES = Counter("gridpulse_archiver_pauses", "Times the store was down and reading was paused")
+OVERTAKEN = Counter("gridpulse_archiver_overtaken", "Times another writer had archived the same offsets first")
+LEFT = Counter("gridpulse_archiver_left_objects", "Objects of aborted writes that were removed")
 WRITE = latency_histogram("gridpulse_archiver_write_seconds", "Time to make and store one object")

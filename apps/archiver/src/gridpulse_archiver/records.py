@@ -1,13 +1,13 @@
-"""Rows of one object of anomalies or rollups: few, so as plain records."""
+"""Rows of one object of anomalies, rollups or dead letters: few, so as plain records."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import pyarrow as pa
 
 from gridpulse_archiver.readings import INSTANT
 
-__all__ = ["ANOMALIES", "ROLLUPS", "RecordRows", "anomaly_rows", "rollup_rows"]
+__all__ = ["ANOMALIES", "ROLLUPS", "RecordRows", "anomaly_rows", "as_it_is", "rollup_rows"]
 
 TEXT = pa.dictionary(pa.int32(), pa.string())
 EVIDENCE = [
@@ -83,6 +83,11 @@ def rollup_rows(rollup: Mapping[str, Any]) -> list[Row]:
     return [{**shared, **signal} for signal in rollup["signals"]]
 
 
+def as_it_is(row: Mapping[str, Any]) -> list[Row]:
+    """The row of a record that is one already."""
+    return [dict(row)]
+
+
 def _evidence(record: Mapping[str, Any]) -> Row:
     return {f"evidence_{name}": value for name, value in record["evidence"].items()}
 
@@ -90,22 +95,24 @@ def _evidence(record: Mapping[str, Any]) -> Row:
 class RecordRows:
     """Rows in the order they came, all of one partition."""
 
-    def __init__(self, partition: int, schema: pa.Schema, flatten: Callable[[Mapping[str, Any]], list[Row]]) -> None:
+    def __init__(self, partition: int, schema: pa.Schema, rows: Sequence[Row] = ()) -> None:
         self._partition = partition
-        self._flatten = flatten
-        self._rows: list[Row] = []
+        self._rows = list(rows)
         self.schema = schema
 
-    def add(self, record: Mapping[str, Any], offset: int) -> int:
-        """Take the rows of `record`, whose message has `offset`; their number."""
-        rows = self._flatten(record)
+    def add(self, rows: list[Row], offset: int) -> None:
+        """Take the rows of the message at `offset`."""
         self._rows += [{**row, "partition": self._partition, "offset": offset} for row in rows]
-        return len(rows)
 
     @property
     def count(self) -> int:
         """Number of rows."""
         return len(self._rows)
+
+    def after(self, offset: int) -> Self | None:
+        """The rows whose message came after `offset`; None where there are none."""
+        kept = [row for row in self._rows if row["offset"] > offset]
+        return type(self)(self._partition, self.schema, kept) if kept else None
 
     @property
     def first_offset(self) -> int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as papq
 import pytest
 
@@ -19,6 +22,7 @@ from gridpulse_detector.commands.archived import READING_COLUMNS, ArchivedReadin
 from gridpulse_detector.commands.placed import Placed
 from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
+from gridpulse_runtime.object_store_names import ObjectName
 from gridpulse_schemas import Origin, ReadingBatch, Roster
 from gridpulse_schemas.topics import VALID
 
@@ -69,7 +73,7 @@ def archive(tmp_path: Path) -> Path:
                 whole = None if mine.size == times.size else mine
                 rows.setdefault(place, ReadingRows(placed.partition)).add(placed.batch, placed.offset, whole)
         for place, collected in rows.items():
-            path = tmp_path / "archive" / place.object_name(collected.first_offset)
+            path = tmp_path / "archive" / str(place.object_name(collected.first_offset, collected.last_offset))
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(to_parquet(collected, VALID, place.partition))
     return tmp_path / "archive"
@@ -124,11 +128,27 @@ def test_the_detector_cannot_tell_it_from_the_topic(archive: Path, run: Run) -> 
 
 def test_only_hours_of_the_span_are_opened(archive: Path) -> None:
     store = Archive.at(str(archive))
-    paths = store.objects(READINGS, Span())
-    late = store.objects(READINGS, Span(since=1_700_002_800_000))
+    paths = [piece.path for piece in store.objects(READINGS, Span())]
+    late = [piece.path for piece in store.objects(READINGS, Span(since=1_700_002_800_000))]
     assert 0 < len(late) < len(paths)
     assert all("hour=23" in path for path in late)
-    assert late + store.objects(READINGS, Span(until=1_700_002_800_000)) != paths
+    early = [piece.path for piece in store.objects(READINGS, Span(until=1_700_002_800_000))]
+    assert sorted({*late, *early}) == paths
+
+
+def test_what_a_compaction_or_an_aborted_write_lays_beside_them_changes_nothing(archive: Path) -> None:
+    before = [(placed.partition, placed.offset, placed.batch.rows) for placed in read(archive)]
+    first, second = sorted(archive.rglob(f"hour=22/{VALID}-3-*.parquet"))
+    names = [name for name in map(ObjectName.parse, (str(first), str(second))) if name is not None]
+    both = pa.concat_tables([papq.read_table(first, partitioning=None), papq.read_table(second, partitioning=None)])
+    papq.write_table(both, str(replace(names[0], last=names[1].last, merged=True)))
+    assert [(placed.partition, placed.offset, placed.batch.rows) for placed in read(archive)] == before
+    Path(str(replace(names[0], last=names[1].last, merged=True))).unlink()
+    middle = both.filter((pc.field("offset") > 10) & (pc.field("offset") < 50))
+    offsets = middle["offset"].to_pylist()
+    papq.write_table(middle, str(replace(names[0], first=offsets[0], last=offsets[-1])))
+    assert names[0].first < offsets[0] <= names[0].last < names[1].first <= offsets[-1] < names[1].last
+    assert [(placed.partition, placed.offset, placed.batch.rows) for placed in read(archive)] == before
 
 
 def test_one_object_and_the_summary_of_an_archive(archive: Path, run: Run, tmp_path: Path) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as papq
-from pydantic import Field, SecretStr
 
 from gridpulse_runtime.errors import UsageError
-from gridpulse_runtime.settings import KafkaSettings, load
+from gridpulse_runtime.object_store import ObjectStoreSettings, file_system
+from gridpulse_runtime.object_store_names import Piece, readable
+from gridpulse_runtime.settings import load
 
 __all__ = ["ANOMALIES", "READINGS", "Archive", "Span", "is_archived"]
 
@@ -23,16 +23,6 @@ HOUR_MS = 3_600_000
 HOUR = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})/")
 MARKS = {"meter_id", "feeder_id", "timestamp", "partition", "offset"}
 """Columns by which a Parquet file is known as one of the archive's readings."""
-
-
-class ArchiveSettings(KafkaSettings):
-    """GRIDPULSE_S3_* as the archiver reads them."""
-
-    s3_endpoint: str = Field("http://127.0.0.1:9000", pattern=r"^https?://[^\s/]+")
-    s3_access_key: str = ""
-    s3_secret_key: SecretStr = SecretStr("")
-    s3_bucket: str = "gridpulse"
-    s3_region: str = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,43 +61,32 @@ class Archive:
     def at(cls, address: str) -> "Archive":
         """The archive at `address`, s3://bucket/prefix or a local path; nothing is asked of the server yet.
 
-        Exits with code 2 where a GRIDPULSE_S3_* variable is wrong. Raises UsageError where a key is missing.
+        Exits with code 2 where a GRIDPULSE_S3_* variable is wrong or a key is missing.
         """
         if not address.startswith("s3://"):
             return cls(address, pafs.LocalFileSystem(), str(Path(address)))
-        settings = load(ArchiveSettings)
-        for variable, value in (("ACCESS", settings.s3_access_key), ("SECRET", settings.s3_secret_key.get_secret_value())):
-            if not value:
-                raise UsageError(f"{address}: GRIDPULSE_S3_{variable}_KEY is not set")
-        place = urlsplit(settings.s3_endpoint)
-        files = pafs.S3FileSystem(
-            access_key=settings.s3_access_key,
-            secret_key=settings.s3_secret_key.get_secret_value(),
-            region=settings.s3_region,
-            scheme=place.scheme,
-            endpoint_override=place.netloc,
-            connect_timeout=10,
-            request_timeout=60,
-        )
-        return cls(address, files, address.removeprefix("s3://").rstrip("/"))
+        return cls(address, file_system(load(ObjectStoreSettings)), address.removeprefix("s3://").rstrip("/"))
 
     @classmethod
     def of_settings(cls) -> "Archive":
         """The bucket of GRIDPULSE_S3_BUCKET."""
-        return cls.at(f"s3://{load(ArchiveSettings).s3_bucket}")
+        return cls.at(f"s3://{load(ObjectStoreSettings).s3_bucket}")
 
-    def objects(self, kind: str, span: Span) -> list[str]:
-        """Paths of the objects of `kind` whose hour is in `span`, in order of time. Raises UsageError where there are none."""
+    def objects(self, kind: str, span: Span) -> list[Piece]:
+        """The objects of `kind` whose hour is in `span`, in order of time, as they hold each row once.
+
+        Raises UsageError where there are none.
+        """
         try:
             about = self.files.get_file_info(self.path)
             if about.type == pafs.FileType.File:
-                return [self.path]
+                return [Piece(self.path, -1)]
             found = self.files.get_file_info(pafs.FileSelector(self.path, recursive=True))
         except (OSError, pa.ArrowException) as error:
             raise UsageError(f"{self.name}: cannot be listed: {str(error).splitlines()[0]}") from None
         paths = [info.path for info in found if info.type == pafs.FileType.File and info.path.endswith(".parquet")]
         inside = [path for path in paths if f"/{kind}/" in f"/{path}"] or [path for path in paths if not HOUR.search(path)]
-        kept = sorted(path for path in inside if in_span(path, span))
+        kept = readable(path for path in inside if in_span(path, span))
         if not kept:
             told = "within --since and --until" if inside else f"(a folder {kind}/ of the archive, or objects in it)"
             raise UsageError(f"{self.name}: no Parquet objects of {kind} {told}")
@@ -117,15 +96,23 @@ class Archive:
         self, kind: str, span: Span, columns: Sequence[str] = (), where: pc.Expression | None = None
     ) -> Iterator[pa.Table]:
         """The objects of `kind`, those `columns` of them that they have (none named: all), rows that `where` is true for."""
-        for path in self.objects(kind, span):
+        for path, above in self.objects(kind, span):
             try:
                 file = self.files.open_input_file(path)
                 names = set(papq.read_schema(file).names)
                 file.seek(0)
                 wanted = [name for name in columns if name in names] or None
-                yield papq.read_table(file, columns=wanted, filters=where, partitioning=None)
+                yield papq.read_table(file, columns=wanted, filters=rows_to_read(where, above), partitioning=None)
             except (OSError, pa.ArrowException) as error:
                 raise UsageError(f"{path}: cannot be read: {str(error).splitlines()[0]}") from None
+
+
+def rows_to_read(where: pc.Expression | None, above: int) -> pc.Expression | None:
+    """The rows that `where` is true for, of an object whose rows up to the offset `above` are read from another."""
+    if above < 0:
+        return where
+    rest = pc.field("offset") > above
+    return rest if where is None else rest & where
 
 
 def in_span(path: str, span: Span) -> bool:
