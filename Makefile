@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink apps/archiver apps/alerter compose/native compose/demo
+MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink apps/archiver apps/alerter apps/redrive compose/native compose/demo
 PYTHON_SOURCES := schemas/src runtime/src generator/src $(wildcard apps/*/src) compose/native/src compose/demo/src
 BIN := .venv/bin
 
@@ -11,7 +11,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores lock clean
+.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores chaos lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

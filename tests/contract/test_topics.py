@@ -15,6 +15,7 @@ PUBLIC = {
     "grid.rollups": ("feeder_id", {"Rollup"}),
     "grid.alerts.dlq": ("anomaly_id", set()),
     "grid.sinks.dlq": ("original key", set()),
+    "grid.redriven": ("topic/partition/offset of a dead letter", set()),
 }
 DAY_MS = 86_400_000
 every_topic = pytest.mark.parametrize("topic", TOPICS.values(), ids=lambda topic: topic.name)
@@ -42,6 +43,17 @@ def test_settings_are_sane(topic: Topic) -> None:
 
 def test_only_assets_are_kept_for_ever() -> None:
     assert [topic.name for topic in TOPICS.values() if topic.cleanup == "compact"] == [topics.ASSETS]
+
+
+def test_a_mark_of_redrive_outlives_the_letter_it_speaks_of() -> None:
+    segment = 7 * DAY_MS  # the broker's default: a record is removed with the segment it lies in
+    longest = max(TOPICS[name].retention_ms for name in (topics.READINGS_DLQ, topics.ALERTS_DLQ, topics.SINKS_DLQ))
+    assert TOPICS[topics.REDRIVEN].config() == {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": str(TOPICS[topics.REDRIVEN].retention_ms),
+        "max.message.bytes": "1048576",
+    }
+    assert TOPICS[topics.REDRIVEN].retention_ms > longest + segment
 
 
 def test_what_ingest_writes_may_be_larger_than_what_it_reads() -> None:

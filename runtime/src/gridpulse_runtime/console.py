@@ -11,6 +11,7 @@ import typer
 from prometheus_client import disable_created_metrics
 
 from gridpulse_runtime import logs
+from gridpulse_runtime.damage import discard_damaged, is_damage, mark_damaged
 from gridpulse_runtime.errors import UsageError
 from gridpulse_runtime.health import Health, serve
 from gridpulse_runtime.settings import PREFIX, AppSettings, load, stop
@@ -61,12 +62,16 @@ def console(
                 raise SystemExit(stop(f"{PREFIX}METRICS_PORT: cannot listen on {loaded.metrics_port}: {error}")) from None
         log = structlog.get_logger(f"gridpulse.{name}")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it waits for servers; Quix takes over once it runs
+        state_dir = loaded.state_dir / name
         try:
+            discard_damaged(state_dir)
             run(loaded, health)
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
-        except Exception:
+        except Exception as error:
             log.exception("stopped by a failure; what was not committed is done again at the next start")
+            if is_damage(error, state_dir):
+                mark_damaged(state_dir)
             sys.exit(FAILED)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # an impatient second one must not turn the exit code into a failure
         log.info("stopped, work committed")

@@ -10,6 +10,7 @@ __all__ = [
     "ASSETS",
     "READINGS",
     "READINGS_DLQ",
+    "REDRIVEN",
     "ROLLUPS",
     "SINKS_DLQ",
     "TOPICS",
@@ -33,7 +34,7 @@ class Topic:
     def config(self) -> dict[str, str]:
         """Broker settings of the topic."""
         settings = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.max_message_bytes)}
-        if self.cleanup == "delete":
+        if "delete" in self.cleanup:
             settings["retention.ms"] = str(self.retention_ms)
         return settings
 
@@ -53,3 +54,4 @@ ANOMALIES = "grid.anomalies"
 ROLLUPS = "grid.rollups"
 ALERTS_DLQ = "grid.alerts.dlq"
 SINKS_DLQ = "grid.sinks.dlq"
+REDRIVEN = "grid.redriven"

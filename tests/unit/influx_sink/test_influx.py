@@ -1,5 +1,6 @@
 """The client against a small HTTP server that answers what InfluxDB answers."""
 
+import gzip
 import json
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ class Server:
         self.has_bucket = True
         self.bodies: list[bytes] = []
         self.paths: list[str] = []
+        self.made: list[dict[str, Any]] = []
+        self.delay = threading.Event()
+        self.delay.set()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,15 +39,18 @@ class Server:
                     self.reply(200, {}, {"buckets": found})
 
             def do_POST(self) -> None:
+                outer.delay.wait()
                 outer.paths.append(self.path)
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if self.path.startswith("/api/v2/buckets"):
                     outer.has_bucket = True
+                    outer.made.append(json.loads(body))
                     self.reply(201, {}, {"id": "1", "name": "gridpulse", "retentionRules": []})
                 elif not outer.has_bucket:
                     self.reply(404, {}, {"code": "not found", "message": 'bucket "gridpulse" not found'})
                 else:
-                    outer.bodies.append(body)
+                    assert self.headers["Content-Encoding"] == "gzip"
+                    outer.bodies.append(gzip.decompress(body))
                     self.reply(*outer.answer)
 
             def reply(self, status: int, headers: dict[str, str], content: Any) -> None:
@@ -73,8 +80,8 @@ def server() -> Iterator[Server]:
     server.close()
 
 
-def client(url: str) -> Influx:
-    return Influx(InfluxSinkSettings(influx_url=url, influx_token=TOKEN, influx_timeout=2))
+def client(url: str, **settings: Any) -> Influx:
+    return Influx(InfluxSinkSettings(influx_url=url, influx_token=TOKEN, **{"influx_timeout": 2, **settings}))
 
 
 def test_lines_go_out_as_they_are(server: Server) -> None:
@@ -107,13 +114,33 @@ def test_nobody_there(server: Server) -> None:
     assert "does not answer" in (influx.check() or "")
 
 
-def test_a_missing_bucket_is_made(server: Server) -> None:
+EXPIRY = {"type": "expire", "everySeconds": 7 * 86_400}
+
+
+@pytest.mark.parametrize(("retention", "rules"), [("7d", [EXPIRY]), ("0", [])])
+def test_a_missing_bucket_is_made_with_its_retention(server: Server, retention: str, rules: list[Any]) -> None:
     server.has_bucket = False
-    influx = client(server.url)
+    influx = client(server.url, influx_retention=retention)
     with pytest.raises(UnavailableError):
         influx.write("m f=1i 5")
     influx.write("m f=1i 5")
     assert server.bodies == [b"m f=1i 5"]
+    assert [made.get("retentionRules", []) for made in server.made] == [rules]
+
+
+def test_points_older_than_the_bucket_keeps_are_no_refusal(server: Server) -> None:
+    told = "failure writing points to database: partial write: dropped 3 points outside retention policy of duration 168h0m0s - …"
+    server.answer = (422, {}, {"code": "unprocessable entity", "message": told})
+    assert client(server.url).write("m f=1i 5") == 3
+
+
+def test_a_server_that_does_not_answer_in_time_is_an_outage(server: Server) -> None:
+    server.delay.clear()
+    try:
+        with pytest.raises(UnavailableError, match="does not answer"):
+            client(server.url, influx_timeout=0.2).write("m f=1i 5")
+    finally:
+        server.delay.set()
 
 
 def test_readiness_is_asked_seldom(server: Server) -> None:

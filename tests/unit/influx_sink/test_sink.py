@@ -6,7 +6,11 @@ from typing import Any
 import pytest
 from quixstreams.sinks import SinkBackpressureError
 
-from gridpulse_influx_sink.sink import InfluxSink, Taken
+from gridpulse_influx_sink import metrics
+from gridpulse_influx_sink.points import anomaly_lines, rollup_lines
+from gridpulse_influx_sink.sink import FULL_POINTS, POINTS_PER_WRITE, PointSink
+from gridpulse_influx_sink.units import Points
+from gridpulse_runtime.backoff import Backoff
 from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_runtime.errors import RefusedError, UnavailableError
 
@@ -16,14 +20,17 @@ Make = Callable[..., dict[str, Any]]
 class FakeInflux:
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.writes: list[int] = []
         self.down: UnavailableError | None = None
 
-    def write(self, lines: str) -> None:
+    def write(self, lines: str) -> int:
         if self.down:
             raise self.down
         if "bad" in lines:
             raise RefusedError("422 field type conflict")
         self.lines += lines.split("\n")
+        self.writes.append(lines.count("\n") + 1)
+        return lines.count("old")
 
 
 @pytest.fixture
@@ -32,15 +39,21 @@ def influx() -> FakeInflux:
 
 
 @pytest.fixture
-def sink(influx: FakeInflux, box: Any) -> InfluxSink:
-    return InfluxSink(influx, box)  # type: ignore[arg-type]
+def sink(influx: FakeInflux, box: Any) -> PointSink:
+    return PointSink(influx, box, backoff=Backoff(lambda: 0.0))  # type: ignore[arg-type]
 
 
-def add(sink: InfluxSink, record: dict[str, Any], offset: int, topic: str = "grid.anomalies") -> None:
-    sink.add(Taken(record, b"raw%d" % offset), b"feeder-1", 1_700_000_000_000, None, topic, 0, offset)
+def add(sink: PointSink, record: dict[str, Any], offset: int, topic: str = "grid.anomalies") -> None:
+    lines = anomaly_lines(record) if topic == "grid.anomalies" else rollup_lines(record)
+    add_lines(sink, lines, offset, topic)
 
 
-def test_all_is_written_at_flush(sink: InfluxSink, influx: FakeInflux, event: Make, rollup: Make) -> None:
+def add_lines(sink: PointSink, lines: list[str], offset: int, topic: str = "meter.readings.valid") -> None:
+    measurement = {"grid.anomalies": "anomalies", "grid.rollups": "rollups"}.get(topic, "readings")
+    sink.add(Points(measurement, lines, b"raw%d" % offset), b"feeder-1", 1_700_000_000_000, None, topic, 0, offset)
+
+
+def test_all_is_written_at_flush(sink: PointSink, influx: FakeInflux, event: Make, rollup: Make) -> None:
     add(sink, event(), 1)
     add(sink, rollup(), 1, "grid.rollups")
     assert influx.lines == []
@@ -51,7 +64,7 @@ def test_all_is_written_at_flush(sink: InfluxSink, influx: FakeInflux, event: Ma
 
 
 def test_a_refused_record_goes_to_the_dead_letters_and_the_rest_is_written(
-    sink: InfluxSink, influx: FakeInflux, event: Make, box: Any
+    sink: PointSink, influx: FakeInflux, event: Make, box: Any
 ) -> None:
     for offset in range(9):
         add(sink, event(asset_id="bad" if offset == 4 else f"m{offset}"), offset)
@@ -61,7 +74,7 @@ def test_a_refused_record_goes_to_the_dead_letters_and_the_rest_is_written(
     assert (letter.reason, letter.value, letter.topic, letter.offset) == ("refused", b"raw4", "grid.anomalies", 4)
 
 
-def test_pauses_grow_while_it_is_down_and_nothing_is_kept(sink: InfluxSink, influx: FakeInflux, event: Make, box: Any) -> None:
+def test_pauses_grow_while_it_is_down_and_nothing_is_kept(sink: PointSink, influx: FakeInflux, event: Make, box: Any) -> None:
     influx.down = UnavailableError("503")
     pauses = []
     for _ in range(12):
@@ -86,8 +99,37 @@ def test_pauses_grow_while_it_is_down_and_nothing_is_kept(sink: InfluxSink, infl
     assert raised.value.retry_after == 7.0
 
 
-def test_what_cannot_be_read_is_sent_at_flush(sink: InfluxSink, box: Any) -> None:
+def test_what_cannot_be_read_is_sent_at_flush(sink: PointSink, box: Any) -> None:
     sink.bury(DeadLetter(b"k", b"?", "bad_frame", "", "grid.anomalies", 0, 0))
     assert box.sent == []
     sink.flush()
     assert len(box.sent) == 1
+
+
+def test_of_a_record_with_many_points_only_the_refused_are_missing(sink: PointSink, influx: FakeInflux, box: Any) -> None:
+    add_lines(sink, [f"readings v={n} {n}" + ("bad" if n in (3, 70) else "") for n in range(100)], 5)
+    add_lines(sink, ["readings v=0 1000"], 6)
+    sink.flush()
+    assert {line.split()[2] for line in influx.lines} == {str(n) for n in range(100) if n not in (3, 70)} | {"1000"}
+    (letter,) = box.sent
+    assert (letter.offset, letter.value, letter.detail) == (5, b"raw5", "2 of 100 points refused: 422 field type conflict")
+
+
+def test_points_older_than_the_bucket_keeps_are_counted_and_not_dead_lettered(
+    sink: PointSink, influx: FakeInflux, box: Any
+) -> None:
+    before = metrics.EXPIRED.labels("readings")._value.get()
+    add_lines(sink, ["readings old=1 1", "readings v=1 2"], 5)
+    sink.flush()
+    assert metrics.EXPIRED.labels("readings")._value.get() == before + 1
+    assert box.sent == []
+
+
+def test_writes_are_bounded_and_a_full_sink_says_so(sink: PointSink, influx: FakeInflux) -> None:
+    for offset in range(FULL_POINTS // 100):
+        assert not sink.full()
+        add_lines(sink, ["readings v=1 1"] * 100, offset)
+    assert sink.full()
+    sink.flush()
+    assert influx.writes == [POINTS_PER_WRITE] * (FULL_POINTS // POINTS_PER_WRITE)
+    assert not sink.full()

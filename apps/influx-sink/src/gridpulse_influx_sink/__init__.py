@@ -1,1 +1,1 @@
-"""Writes anomalies and rollups to InfluxDB 2."""
+"""Writes anomalies, rollups and readings to InfluxDB 2."""

@@ -7,7 +7,7 @@ it swallows the next one.
 import math
 from collections.abc import Mapping
 
-__all__ = ["FieldValue", "line"]
+__all__ = ["FieldValue", "line", "tag"]
 
 FieldValue = str | float | int | None
 
@@ -25,11 +25,11 @@ def line(measurement: str, tags: Mapping[str, str], fields: Mapping[str, FieldVa
     written = ",".join([f"{name}={text}" for name, value in fields.items() if (text := _field(value))])
     if not written:
         return ""
-    series = "".join([f",{name}={_tag(value)}" for name, value in tags.items() if value])
+    series = "".join([f",{name}={tag(value)}" for name, value in tags.items() if value])
     return f"{measurement}{series} {written} {time_ms}"
 
 
-def _tag(value: str) -> str:
+def tag(value: str) -> str:
     """Escape `value`. A last backslash would escape what follows, and cannot be escaped: it becomes a fullwidth one."""
     if value.endswith("\\"):
         value = value[:-1] + FULLWIDTH_BACKSLASH

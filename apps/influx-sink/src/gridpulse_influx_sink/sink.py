@@ -1,9 +1,9 @@
 """The Quix sink: points of a checkpoint are written at its flush, before its offsets are committed."""
 
 import time
-from collections.abc import Sequence
-from itertools import islice
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
 
 import structlog
 from quixstreams.sinks import BaseSink, SinkBackpressureError
@@ -11,78 +11,70 @@ from quixstreams.sinks import BaseSink, SinkBackpressureError
 from gridpulse_influx_sink import metrics
 from gridpulse_influx_sink.influx import Influx
 from gridpulse_influx_sink.isolation import write_isolating
-from gridpulse_influx_sink.points import anomaly_lines, rollup_lines
+from gridpulse_influx_sink.look_back import LookBack
+from gridpulse_influx_sink.units import Points, Unit
 from gridpulse_runtime.backoff import Backoff
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_runtime.errors import UnavailableError
-from gridpulse_schemas.topics import ANOMALIES, ROLLUPS
 
-__all__ = ["InfluxSink", "Taken"]
+__all__ = ["PointSink"]
 
 log = structlog.get_logger(__name__)
-LINES_OF = {ANOMALIES: anomaly_lines, ROLLUPS: rollup_lines}
-MEASUREMENT = {ANOMALIES: "anomalies", ROLLUPS: "rollups"}
-RECORDS_PER_WRITE = 2000
+POINTS_PER_WRITE = 5000
+FULL_POINTS = 50_000
+"""Points that wait before a checkpoint is asked for: bounds memory and the time of a flush."""
+READINGS = "readings"
+Refused = list[tuple[Unit, str]]
 
 
-class Taken(NamedTuple):
-    """A record and the bytes it was decoded from, which a dead letter keeps."""
+class PointSink(BaseSink):
+    """Writes points; what InfluxDB refuses goes to the dead letters, and while it is down reading pauses."""
 
-    record: dict[str, Any]
-    raw: bytes
-
-
-class Unit(NamedTuple):
-    """The points of one Kafka record: written, or dead-lettered, together."""
-
-    lines: list[str]
-    key: bytes
-    raw: bytes
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-
-
-class InfluxSink(BaseSink):
-    """Writes anomalies and rollups; what InfluxDB refuses goes to the dead letters, and while it is down reading pauses."""
-
-    def __init__(self, influx: Influx, box: DeadLetterBox) -> None:
+    def __init__(
+        self, influx: Influx, box: DeadLetterBox, look_back: LookBack | None = None, backoff: Backoff | None = None
+    ) -> None:
         super().__init__()
         self._influx = influx
         self._box = box
-        self._backoff = Backoff()
+        self._look_back = look_back
+        self._backoff = backoff or Backoff()
         self._units: list[Unit] = []
+        self._waiting = 0
 
-    def add(self, value: Taken, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
-        """Take one record that is no repeat."""
+    def add(self, value: Points, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
+        """Take the points of one record."""
         del headers
-        lines = LINES_OF[topic](value.record)
-        if lines:
-            self._units.append(Unit(lines, key, value.raw, topic, partition, offset, timestamp))
+        if value.lines:
+            self._units.append(Unit(value, key, topic, partition, offset, timestamp))
+            self._waiting += len(value.lines)
 
     def bury(self, letter: DeadLetter) -> None:
         """Dead-letter a record at the next flush."""
         self._box.put(letter)
+
+    def full(self) -> bool:
+        """Whether a checkpoint is due."""
+        return self._waiting >= FULL_POINTS
 
     def flush(self) -> None:
         """Write what was added, taken out first: on a revoke this runs in a thread that may outlive its time limit.
 
         Raises SinkBackpressureError while InfluxDB is down, and RuntimeError where Kafka does not take the dead letters.
         """
-        units, self._units = self._units, []
+        units, self._units, self._waiting = self._units, [], 0
         letters = self._box.take()
+        past = self._look_back.units(self._look_back.take()) if self._look_back else ()
         try:
-            refused = self._write(units)
+            written, refused = self._write(chain(past, units))
         except UnavailableError as error:
             pause = self._backoff.pause(error.retry_after)
             metrics.PAUSES.inc()
-            log.warning("waiting for InfluxDB", reason=str(error), next_try_in_seconds=pause)
+            log.warning("waiting for InfluxDB", reason=str(error), next_try_in_seconds=round(pause, 3))
             raise SinkBackpressureError(retry_after=pause) from None
-        if units and self._backoff.waiting:
+        if written and self._backoff.waiting:
             log.info("InfluxDB takes points again")
-        if units:
+        if written:
             self._backoff.reset()
         letters += [_letter(unit, reason) for unit, reason in refused]
         self._box.send(letters)
@@ -91,34 +83,70 @@ class InfluxSink(BaseSink):
 
     def on_paused(self) -> None:
         """Forget what waits: its offsets will be read again."""
-        self._units = []
+        self._units, self._waiting = [], 0
         self._box.clear()
+        if self._look_back:
+            self._look_back.clear()
 
-    def _write(self, units: list[Unit]) -> list[tuple[Unit, str]]:
-        """Write `units` in chunks; those refused. Raises UnavailableError."""
-        refused: list[tuple[Unit, str]] = []
+    def _write(self, units: Iterable[Unit]) -> tuple[bool, Refused]:
+        """Write `units` in chunks; whether there were any, and those refused. Raises UnavailableError."""
+        refused: Refused = []
         started = time.perf_counter()
-        source = iter(units)
-        while chunk := list(islice(source, RECORDS_PER_WRITE)):
-            bad = write_isolating(chunk, self._write_chunk)
+        chunk: list[Unit] = []
+        for chunk in _chunks(units):
+            bad = [(unit, self._rest(unit, reason)) for unit, reason in write_isolating(chunk, self._write_units)]
             refused += bad
             _count(chunk, {id(unit) for unit, _ in bad})
-        if units:
+        if chunk:
             metrics.WRITE.observe(time.perf_counter() - started)
-        return refused
+        return bool(chunk), refused
 
-    def _write_chunk(self, units: Sequence[Unit]) -> None:
-        self._influx.write("\n".join([text for unit in units for text in unit.lines]))
+    def _rest(self, unit: Unit, reason: str) -> str:
+        """Write the points of a refused record that InfluxDB does take; why it refuses the others."""
+        lines = unit.points.lines
+        if len(lines) == 1:
+            return reason
+        bad = write_isolating(lines, lambda some: self._write_lines(unit.points.measurement, some))
+        return f"{len(bad)} of {len(lines)} points refused: {bad[0][1] if bad else reason}"
+
+    def _write_units(self, units: Sequence[Unit]) -> None:
+        measurements = {unit.points.measurement for unit in units}
+        for measurement in sorted(measurements):
+            lines = [line for unit in units if unit.points.measurement == measurement for line in unit.points.lines]
+            self._write_lines(measurement, lines)
+
+    def _write_lines(self, measurement: str, lines: Sequence[str]) -> None:
+        """Raises RefusedError, UnavailableError."""
+        expired = self._influx.write("\n".join(lines))
+        if expired:
+            metrics.EXPIRED.labels(measurement).inc(expired)
+            log.warning("points older than the bucket keeps", measurement=measurement, points=expired)
+
+
+def _chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """Units of about POINTS_PER_WRITE points."""
+    chunk: list[Unit] = []
+    points = 0
+    for unit in units:
+        chunk.append(unit)
+        points += len(unit.points.lines)
+        if points >= POINTS_PER_WRITE:
+            yield chunk
+            chunk, points = [], 0
+    if chunk:
+        yield chunk
 
 
 def _count(chunk: list[Unit], bad: set[int]) -> None:
     now = time.time()
     for unit in chunk:
-        if id(unit) not in bad:
-            metrics.POINTS.labels(MEASUREMENT[unit.topic]).inc(len(unit.lines))
+        if id(unit) in bad:
+            continue
+        metrics.POINTS.labels(unit.points.measurement).inc(len(unit.points.lines))
+        if unit.points.measurement != READINGS:
             metrics.LATENCY.observe(max(0.0, now - unit.timestamp / 1000))
 
 
 def _letter(unit: Unit, reason: str) -> DeadLetter:
     log.error("InfluxDB refuses a record", topic=unit.topic, partition=unit.partition, offset=unit.offset, reason=reason)
-    return DeadLetter(unit.key, unit.raw, "refused", reason, unit.topic, unit.partition, unit.offset)
+    return DeadLetter(unit.key, unit.points.raw, "refused", reason, unit.topic, unit.partition, unit.offset)

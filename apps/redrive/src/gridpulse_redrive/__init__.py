@@ -1,0 +1,1 @@
+"""Lists, shows and sends again what was dead-lettered, once each."""
