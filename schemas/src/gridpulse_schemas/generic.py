@@ -6,6 +6,7 @@ from typing import Any
 
 import fastavro
 import numpy as np
+from fastavro.read import SchemaResolutionError
 
 from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, Roster
 from gridpulse_schemas.columns import COLUMNS
@@ -31,7 +32,7 @@ def decode_record(message: bytes, start: int, writer: Any, reader: Any) -> dict[
         raise DecodeError("malformed", f"{len(message) - end} bytes after the record")
     try:
         record = fastavro.schemaless_reader(io.BytesIO(message[start:]), writer, reader, return_record_name=False)
-    except fastavro.schema.SchemaResolutionError as error:
+    except SchemaResolutionError as error:
         raise DecodeError("schema_mismatch", str(error)) from None
     except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AssertionError) as error:
         raise DecodeError("malformed", f"{type(error).__name__}: {error}") from None

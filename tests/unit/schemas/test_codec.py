@@ -126,6 +126,16 @@ def test_a_hostile_count_is_refused_at_once(count: int) -> None:
         Codec(Store()).decode_readings(frame(2) + data)
 
 
+@pytest.mark.parametrize("name", ["MeterReading", "MeterReadingBatch"])
+def test_a_schema_of_our_name_that_does_not_resolve_is_refused(name: str) -> None:
+    store = Store()
+    codec = Codec(store)
+    fields = [{"name": "feeder_id", "type": {"type": "array", "items": "null"}}]
+    foreign = store.register("foreign", json.dumps({"type": "record", "name": name, "namespace": "gridpulse", "fields": fields}))
+    with pytest.raises(DecodeError, match="schema_mismatch"):
+        codec.decode_readings(frame(foreign) + put_long(3) + b"\0")
+
+
 def test_a_count_that_claims_100_mb_of_floats_is_refused() -> None:
     data = head(one_row()) + b"\0" + put_long(25_000_000) + b"\0" * 100
     with pytest.raises(DecodeError, match="malformed"):
