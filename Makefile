@@ -11,7 +11,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores chaos lock clean
+.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,25 @@ bench-quality: setup ## What the detector finds of known faults, and how often i
 
 bench-scores: setup ## The statistical score against detectors from the literature
 	@$(BIN)/python tests/bench/scores.py $(ARGS)
+
+bench-recovery: setup ## How long the detector needs to go on after kill -9, with its state and without
+	@$(BIN)/python tests/bench/recovery.py $(ARGS)
+
+chaos: setup ## Kill, pause, cut off parts of the pipeline under load, 200 kills; tells what is lost or doubled
+	@$(BIN)/gridpulse-native build
+	@$(BIN)/python tests/chaos/run.py $(ARGS)
+
+backpressure: setup ## Ten minutes without InfluxDB: everything else keeps its pace, and the sink catches up
+	@$(BIN)/gridpulse-native build
+	@$(BIN)/python tests/chaos/backpressure.py $(ARGS)
+
+fuzz: setup ## A million hostile messages through ingest, beside good ones
+	@$(BIN)/gridpulse-native build
+	@$(BIN)/python tests/chaos/fuzz.py $(ARGS)
+
+soak: setup ## The whole pipeline for an hour: memory, lag, latency each minute; fails on growth or loss
+	@$(BIN)/gridpulse-native build
+	@$(BIN)/python tests/chaos/soak.py $(ARGS)
 
 lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
 	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
@@ -223,6 +224,7 @@ def test_without_its_state_directory_it_goes_on_from_the_changelog(
         wire.send(second, {1: 200.0})
     until(lambda: wire.poll().anomalies, "the anomaly")
     assert first.stop() == 0
+    assert {place: bytes_ for place, bytes_ in segments(wire.settings).items() if bytes_ > 1 << 26} == {}
     shutil.rmtree(tmp_path / "state" / "detector")
     second = start_app("detector")
     wire.send(2, {1: 200.0})  # the meters repeat themselves
@@ -234,6 +236,15 @@ def test_without_its_state_directory_it_goes_on_from_the_changelog(
     assert (closed["anomaly_id"], closed["reading_count"], closed["peak"]) == (wire.anomalies[0]["anomaly_id"], 4, 150.0)
     assert second.wait_ready().stop() == 0
     assert_nothing_lost(wire, wire.offline())
+
+
+def segments(settings: KafkaSettings) -> dict[str, int]:
+    """Bytes after which a changelog of the detector begins a segment, and may compact the one before: the most read in vain."""
+    admin = AdminClient(settings.kafka_client())
+    names = [name for name in admin.list_topics(timeout=10).topics if name.startswith("changelog__") and "detector" in name]
+    assert names
+    found = admin.describe_configs([ConfigResource(ConfigResource.Type.TOPIC, name) for name in names])
+    return {resource.name: int(future.result()["segment.bytes"].value) for resource, future in found.items()}
 
 
 def test_rules_with_a_mistake_end_it_with_one_line(start_app: Make, tmp_path: Path) -> None:

@@ -5,10 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import stamina
 import structlog
+from confluent_kafka import KafkaError, KafkaException
 from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
-from quixstreams.models import Topic
+from quixstreams.models import Topic, TopicConfig, TopicManager
 
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
@@ -22,13 +24,73 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
 """Longest wait for a message: bounds the delay of checkpoints, ticks and SIGTERM on an idle partition."""
 
+CHANGELOG = {
+    "segment.bytes": "33554432",
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.2",
+    "delete.retention.ms": "3600000",
+}
+"""The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
+COMMIT_PATIENCE = 20.0
+COORDINATOR_AWAY = (
+    KafkaError._WAIT_COORD,  # noqa: SLF001  their names
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+"""A commit that fails so may be made again: the same offsets, and a member that lost its place is told then."""
+
 
 class StreamApplication(Application):
-    """An Application that may run in any thread: signals are the main thread's (see together.py)."""
+    """An Application that may run in any thread: signals are the main thread's (see together.py).
+
+    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Changelog topics
+    are compacted early, so that what a lost state is rebuilt from stays small.
+    """
+
+    def _get_topic_manager(self) -> TopicManager:
+        self._topic_manager_factory = CompactChangelogs
+        return super()._get_topic_manager()
+
+    def _get_internal_consumer(self, *args: Any, **options: Any) -> Any:
+        consumer = super()._get_internal_consumer(*args, **options)
+        consumer.commit = patient(consumer.commit)
+        return consumer
 
     def _setup_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
             super()._setup_signal_handlers()
+
+
+class CompactChangelogs(TopicManager):
+    """Makes changelog topics by CHANGELOG."""
+
+    def changelog_topic(self, stream_id: str | None, store_name: str, config: TopicConfig) -> Topic:
+        """As Quix does."""
+        config.extra_config.update(CHANGELOG)
+        return super().changelog_topic(stream_id, store_name, config)
+
+
+def patient(commit: Callable[..., Any]) -> Callable[..., Any]:
+    """`commit`, made again for a while where no coordinator answers. Raises what it raises in the end."""
+
+    @stamina.retry(on=_may_pass, attempts=None, timeout=COMMIT_PATIENCE, wait_initial=0.1, wait_max=1.0)
+    def again(*args: Any, **options: Any) -> Any:
+        committed = commit(*args, **options)
+        for place in committed or ():
+            if place.error is not None and place.error.code() in COORDINATOR_AWAY:
+                raise KafkaException(place.error)
+        return committed
+
+    return again
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in COORDINATOR_AWAY
 
 
 def group_of(settings: AppSettings, name: str, part: str | None = None) -> str:

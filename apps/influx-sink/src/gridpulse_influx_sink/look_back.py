@@ -1,5 +1,6 @@
 """The readings before an anomaly: read again from Kafka when it is known, in one pass a partition and checkpoint."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -33,6 +34,8 @@ class LookBack:
     codec: Codec
     lines: ReadingLines
     position: Callable[[int], int]
+    took: float = 0.0
+    """Seconds of the last pass."""
     _wanted: dict[int, dict[bytes, list[Past]]] = field(default_factory=dict)
 
     def want(self, partition: int, feeder: bytes, past: Past) -> None:
@@ -55,12 +58,14 @@ class LookBack:
 
     def units(self, wanted: Wanted) -> Iterator[Unit]:
         """The readings of `wanted`, a unit a record. Raises UnavailableError, RegistryUnavailableError."""
+        began = time.monotonic()
         for partition, feeders in wanted.items():
             for message in self._records(partition, [past for pasts in feeders.values() for past in pasts]):
                 pasts = feeders.get(message.key())
                 unit = self._unit(message, pasts) if pasts else None
                 if unit is not None:
                     yield unit
+        self.took = time.monotonic() - began
 
     def _records(self, partition: int, pasts: list[Past]) -> Iterator[Message]:
         """Records of `partition` that may hold some of `pasts` and have gone by."""

@@ -6,7 +6,7 @@ from quixstreams import Application
 from gridpulse_influx_sink.influx import Influx
 from gridpulse_influx_sink.look_back import LookBack
 from gridpulse_influx_sink.reading_lines import ReadingLines
-from gridpulse_influx_sink.readings import wire_all, wire_around
+from gridpulse_influx_sink.readings import AROUND_SECONDS, wire_all, wire_around
 from gridpulse_influx_sink.settings import InfluxSinkSettings
 from gridpulse_influx_sink.sink import PointSink
 from gridpulse_influx_sink.topology import NAME, wire
@@ -24,8 +24,8 @@ __all__ = ["main", "run"]
 
 MOST_RECORDS = 1000
 """Records a checkpoint: bounds the time of a flush in which InfluxDB refuses them all, one by one."""
-ALL_SECONDS, AROUND_SECONDS = 1.0, 5.0
-"""Between checkpoints of readings; around anomalies each may read minutes of a partition again."""
+ALL_SECONDS = 1.0
+"""Between checkpoints, where all readings are written."""
 
 
 def run(settings: InfluxSinkSettings, health: Health) -> None:

@@ -13,15 +13,17 @@ from gridpulse_influx_sink.sink import PointSink
 from gridpulse_influx_sink.topology import for_us
 from gridpulse_influx_sink.units import Points
 from gridpulse_influx_sink.watch import WatchList
-from gridpulse_runtime.application import bytes_topic, each_turn
+from gridpulse_runtime.application import bytes_topic, each_turn, end_checkpoint_in
 from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, VALID
 
-__all__ = ["Around", "Everything", "wire_all", "wire_around"]
+__all__ = ["AROUND_SECONDS", "Around", "Everything", "wire_all", "wire_around"]
 
 WATCHED = b"w"
+AROUND_SECONDS, LONGEST_SECONDS = 5.0, 60.0
+"""Between checkpoints around anomalies: each may read minutes of a partition again."""
 Bury = Callable[[DeadLetter], None]
 
 
@@ -44,6 +46,7 @@ def wire_around(
     frame = readings.concat(anomalies)
     frame = frame.apply(Around(codec, lines, sink.bury, look_back, around_ms), stateful=True, metadata=True)
     _into(app, frame, sink)
+    each_turn(app, Pace(app, look_back))
 
 
 def _into(app: Application, frame: Any, sink: PointSink) -> None:
@@ -54,6 +57,22 @@ def _into(app: Application, frame: Any, sink: PointSink) -> None:
 def _commit_if_full(app: Application, sink: PointSink) -> None:
     if sink.full():
         app._processing_context.commit_checkpoint(force=True)  # noqa: SLF001  between messages, as the loop itself does
+
+
+@dataclass(slots=True)
+class Pace:
+    """Lets a checkpoint last long enough that reading the past again takes a fifth of the time at most."""
+
+    app: Application
+    look_back: LookBack
+    _checkpoint: Any = None
+
+    def __call__(self) -> None:
+        """Called each turn: acts at the first of a checkpoint."""
+        checkpoint = self.app._processing_context.checkpoint  # noqa: SLF001
+        if checkpoint is not self._checkpoint:
+            self._checkpoint = checkpoint
+            end_checkpoint_in(self.app, max(AROUND_SECONDS, min(4 * self.look_back.took, LONGEST_SECONDS)))
 
 
 def first_sent(value: Any, key: Any, timestamp: int, headers: Any) -> bool:

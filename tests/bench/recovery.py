@@ -1,0 +1,168 @@
+"""How long the detector needs to go on after kill -9, with its state directory and without, by the number of meters.
+
+    make bench-recovery
+    make bench-recovery ARGS="--meters 10000,100000 --seconds 60 --json FILE"
+
+On real Kafka. The detector judges `--seconds` seconds of all meters with a checkpoint every 2 s, so that the changelog holds many
+versions of each feeder's state. Then it is killed, and started again: first with its state directory, then without. Printed is
+the time from the start of the process until its state is complete (/readyz) and until it has judged a reading.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from confluent_kafka import Consumer, Producer, TopicPartition
+from pipeline import METERS, App, batch, machine
+
+from gridpulse_native import Stack
+from gridpulse_runtime import logs
+from gridpulse_runtime.kafka import PRODUCER, ensure_topics
+from gridpulse_runtime.settings import KafkaSettings
+from gridpulse_schemas import Codec, Origin, Registry, Roster
+from gridpulse_schemas.topics import TOPICS, VALID
+
+JUDGED = "gridpulse_detector_readings_total"
+PATIENCE = 600.0
+
+
+class Load:
+    """Seconds of all meters, straight into meter.readings.valid."""
+
+    def __init__(self, meters: int, registry: str) -> None:
+        self.rosters = [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(meters // METERS)]
+        self.codec = Codec(Registry(registry))
+        self.producer = Producer({**KafkaSettings().kafka_client(), **PRODUCER})
+        self.rng, self.base, self.tick = np.random.default_rng(1), int(time.time() * 1000) - 3_600_000, 0
+
+    def send(self, seconds: int) -> int:
+        """Send so many seconds; the number of readings."""
+        for _ in range(seconds):
+            for feeder, roster in enumerate(self.rosters):
+                one = batch(feeder, roster, self.base + 1000 * self.tick, self.rng, int(time.time() * 1000))
+                one.origin = Origin(0, self.tick)
+                while True:
+                    try:
+                        self.producer.produce(VALID, self.codec.encode_batch(one), one.feeder_id.encode())
+                        break
+                    except BufferError:
+                        self.producer.poll(0.1)
+            self.tick += 1
+        self.producer.flush()
+        return seconds * len(self.rosters) * METERS
+
+
+def changelog() -> int:
+    """Records in the changelog topics, as far as they are not compacted away by offset."""
+    consumer = Consumer({**KafkaSettings().kafka_client(), "group.id": "bench-changelog"})
+    total = 0
+    for name, topic in consumer.list_topics(timeout=10).topics.items():
+        if name.startswith("changelog__"):
+            for partition in topic.partitions:
+                low, high = consumer.get_watermark_offsets(TopicPartition(name, partition), 10)
+                total += high - low
+    consumer.close()
+    return total
+
+
+def size(folder: Path) -> float:
+    """Megabytes of files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def until_judged(app: App, readings: int) -> float:
+    """Wait until `app` has judged so many readings since it started; its peak of memory in MB."""
+    end, peak = time.monotonic() + PATIENCE, 0.0
+    while time.monotonic() < end:
+        values = app.metrics()
+        peak = max(peak, values.get("process_resident_memory_bytes", 0.0) / 1e6)
+        if values.get(JUDGED, 0.0) >= readings:
+            return peak
+        if app.process.poll() is not None:
+            sys.exit(f"{app.name} ended with {app.process.returncode}")
+        time.sleep(0.05)
+    sys.exit(f"{app.name} judged less than {readings:,} readings within {PATIENCE:.0f} s")
+
+
+def restart(load: Load, environment: dict[str, str], folder: Path) -> tuple[App, dict[str, float]]:
+    """Start the detector with a second of readings waiting; seconds until it is ready, and until it has judged one of them."""
+    load.send(1)
+    began = time.monotonic()
+    app = App("detector", environment, folder)
+    app.wait_ready()
+    ready = time.monotonic() - began
+    peak = until_judged(app, 1)
+    return app, {"ready_s": round(ready, 2), "first_output_s": round(time.monotonic() - began, 2), "memory_mb": round(peak)}
+
+
+def kill(app: App) -> None:
+    app.process.send_signal(signal.SIGKILL)
+    app.process.wait()
+
+
+def measure(meters: int, seconds: int, folder: Path) -> dict[str, Any]:
+    """Figures of one number of meters."""
+    with Stack(folder, {"kafka", "registry"}, say=lambda _: None) as stack:
+        environment = {**stack.environment(), "GRIDPULSE_STATE_DIR": str(folder / "state"), "GRIDPULSE_INSTANCE_ID": "bench"}
+        os.environ.update(stack.environment())
+        ensure_topics(KafkaSettings(), TOPICS)
+        load = Load(meters, environment["GRIDPULSE_SCHEMA_REGISTRY_URL"])
+        app = App("detector", {**environment, "GRIDPULSE_COMMIT_INTERVAL": "2"}, folder)
+        until_judged(app, load.send(seconds))
+        time.sleep(3)  # its last checkpoint
+        kill(app)
+        figures: dict[str, Any] = {
+            "meters": meters,
+            "changelog_records": changelog(),
+            "changelog_mb": round(sum(size(path) for path in folder.rglob("changelog__*") if path.is_dir())),
+            "state_mb": round(size(folder / "state")),
+        }
+        app, figures["with_state"] = restart(load, environment, folder)
+        kill(app)
+        shutil.rmtree(folder / "state")
+        app, figures["without_state"] = restart(load, environment, folder)
+        app.stop()
+        for name in stack.environment():
+            del os.environ[name]
+    return figures
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--meters", default="10000,100000", help="numbers of meters, comma separated [10000,100000]")
+    parser.add_argument("--seconds", type=int, default=60, help="seconds of readings before the kill [60]")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    options = parser.parse_args()
+    logs.configure("bench", level="WARNING")
+    print(f"machine: {machine()}")
+    found = []
+    for meters in map(int, options.meters.split(",")):
+        with tempfile.TemporaryDirectory() as folder:
+            figures = measure(meters, options.seconds, Path(folder))
+        found.append(figures)
+        print(
+            f"{meters:,} meters: state {figures['state_mb']:,} MB on disk; changelog {figures['changelog_mb']:,} MB, "
+            f"{figures['changelog_records']:,} offsets"
+        )
+        for name in ("with_state", "without_state"):
+            one = figures[name]
+            print(
+                f"  killed, {name.replace('_', ' ')}: ready after {one['ready_s']} s, "
+                f"first judged after {one['first_output_s']} s, {one['memory_mb']} MB"
+            )
+    if options.json:
+        options.json.write_text(json.dumps({"machine": machine(), "recovery": found}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
