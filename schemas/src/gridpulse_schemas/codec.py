@@ -31,7 +31,7 @@ class Codec:
         self.ids = {name: store.register(f"gridpulse.{name}", definition(name)) for name in names}
         self._frames = {name: frame(schema_id) for name, schema_id in self.ids.items()}
         self._writers: dict[int, Any] = {self.ids[name]: self._readers[name] for name in names}
-        self._unknown: OrderedDict[int, DecodeError] = OrderedDict()
+        self._unknown: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._batch_id = self.ids.get(BATCH, -1)
 
     def warm_up(self) -> None:
@@ -85,7 +85,7 @@ class Codec:
         if writer is not None:
             return writer
         if schema_id in self._unknown:
-            raise self._unknown[schema_id]
+            raise DecodeError(*self._unknown[schema_id])  # a kept exception would keep the frames of each raise
         try:
             text = self._store.fetch(schema_id)
         except DecodeError as error:
@@ -102,7 +102,7 @@ class Codec:
 
     def _remember_unknown(self, schema_id: int, error: DecodeError) -> None:
         """Spare the registry a flood of the same unknown id."""
-        self._unknown[schema_id] = error
+        self._unknown[schema_id] = error.reason, error.detail
         if len(self._unknown) > UNKNOWN_KEPT:
             self._unknown.popitem(last=False)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from quixstreams.context import set_message_context
 
 from gridpulse_influx_sink.look_back import LookBack
 from gridpulse_influx_sink.reading_lines import ReadingLines
-from gridpulse_influx_sink.readings import Around, Everything
+from gridpulse_influx_sink.readings import Around, Everything, Pace
 from gridpulse_runtime.redriven import REDRIVE_HEADER
 from gridpulse_schemas import Codec, Origin, ReadingBatch, Roster
 from gridpulse_schemas.topics import ANOMALIES, VALID
@@ -228,3 +230,26 @@ def test_all_means_every_row(bench: Bench) -> None:
         points = Everything(bench.codec, bench.lines, bench.buried.append)(message.value(), message.key(), T0, None)
     assert points is not None
     assert len(points.lines) == 5
+
+
+class Checkpoint:
+    """A Quix checkpoint, as far as its end is concerned."""
+
+    def __init__(self) -> None:
+        self._commit_interval, self._created_at = 5.0, time.monotonic()
+
+    @property
+    def ends_in(self) -> float:
+        return self._created_at + self._commit_interval - time.monotonic()
+
+
+@pytest.mark.parametrize(("took", "lasts"), [(0.0, 5.0), (1.0, 5.0), (7.0, 28.0), (100.0, 60.0)])
+def test_reading_the_past_again_takes_a_fifth_of_the_time_at_most(took: float, lasts: float) -> None:
+    checkpoint = Checkpoint()
+    app = SimpleNamespace(_processing_context=SimpleNamespace(checkpoint=checkpoint))
+    pace = Pace(app, SimpleNamespace(took=took))  # type: ignore[arg-type]
+    pace()
+    assert checkpoint.ends_in == pytest.approx(lasts, abs=0.5)
+    checkpoint._created_at -= 2
+    pace()
+    assert checkpoint.ends_in == pytest.approx(lasts - 2, abs=0.5)

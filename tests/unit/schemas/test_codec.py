@@ -126,6 +126,17 @@ def test_a_hostile_count_is_refused_at_once(count: int) -> None:
         Codec(Store()).decode_readings(frame(2) + data)
 
 
+def test_a_flood_of_one_unknown_id_keeps_nothing_of_its_messages() -> None:
+    codec = Codec(Store())
+    message = frame(77) + b"x"
+    depths = []
+    for _ in range(3):
+        with pytest.raises(DecodeError, match="unknown_schema") as refusal:
+            codec.decode_readings(message)
+        depths.append(len(refusal.traceback))
+    assert depths[1] == depths[2]
+
+
 @pytest.mark.parametrize("name", ["MeterReading", "MeterReadingBatch"])
 def test_a_schema_of_our_name_that_does_not_resolve_is_refused(name: str) -> None:
     store = Store()

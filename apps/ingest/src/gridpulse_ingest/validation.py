@@ -65,7 +65,7 @@ class KnownRosters:
             rows = np.array([row for row, text in enumerate(roster.ids) if not good_id(text)], np.int64)
             if len(self.bad) >= self.capacity:
                 self.bad.clear()
-            self.bad[roster] = rows
+            self.bad[Roster(roster.raw, roster.count)] = rows  # without the ids as text, which are five times as large
         return rows
 
 
