@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_schemas import COLUMNS, Codec, DecodeError, Origin, ReadingBatch, Roster, columnar, generic
+from gridpulse_schemas.codec import VAIN_LOOKUPS
 from gridpulse_schemas.definitions import definition, parse
 from gridpulse_schemas.wire import frame, put_long
 
@@ -124,6 +125,18 @@ def test_a_hostile_count_is_refused_at_once(count: int) -> None:
     data = head(one_row()) + put_long(count) + b"\0" * 50
     with pytest.raises(DecodeError, match="malformed"):
         Codec(Store()).decode_readings(frame(2) + data)
+
+
+def test_a_flood_of_unknown_ids_does_not_ask_for_each() -> None:
+    store = Store()
+    codec = Codec(store)
+    asked = []
+    fetch = store.fetch
+    store.fetch = lambda schema_id: asked.append(schema_id) or fetch(schema_id)  # type: ignore[method-assign,func-returns-value]
+    for schema_id in range(1000, 3000):
+        with pytest.raises(DecodeError, match="unknown_schema"):
+            codec.decode_readings(frame(schema_id) + b"x")
+    assert VAIN_LOOKUPS <= len(asked) < 2 * VAIN_LOOKUPS
 
 
 def test_a_flood_of_one_unknown_id_keeps_nothing_of_its_messages() -> None:
