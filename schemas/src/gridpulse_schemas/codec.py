@@ -91,9 +91,7 @@ class Codec:
         if schema_id in self._unknown:
             raise DecodeError(*self._unknown[schema_id])  # a kept exception would keep the frames of each raise
         if not self._may_ask():
-            raise DecodeError(
-                "unknown_schema", f"schema {schema_id} was not asked for: many ids that nobody knows came just now"
-            )
+            raise DecodeError("unknown_schema", f"schema {schema_id} was not asked for: many ids that nobody knows came just now")
         try:
             text = self._store.fetch(schema_id)
         except DecodeError as error:
