@@ -17,7 +17,7 @@ SHORT = (
     "detector killed",
     "archiver killed",
     "network of alerter cut",
-    "Kafka killed",
+    "kafka killed",
     "state damaged",
     "influx-sink paused",
     "everything killed",
