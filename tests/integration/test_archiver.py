@@ -305,6 +305,8 @@ def test_each_row_is_archived_once_though_it_is_killed_and_fed_repeats(
     send(VALID, feeders[0], codec.encode_batch(beat))
     expected = 3 * 60 * ROWS
     until(lambda: rows("readings", count)[:1] >= [(expected,)], "all rows")
+    beats = f"select meter_id, voltage, status, source from FILES where feeder_id = '{feeders[0]}' and meter_id is null"
+    until(lambda: rows("readings", beats), "the heartbeat")
     assert app.stop() == 0
 
     assert rows("readings", count) == [(expected,)]
@@ -313,7 +315,6 @@ def test_each_row_is_archived_once_though_it_is_killed_and_fed_repeats(
     assert found == [(expected, expected, expected - 3 * 60, 0, 59)]
     misplaced = "epoch_ms(timestamp) // 3600000 != epoch(strptime(date || ' ' || hour, '%Y-%m-%d %H')) // 3600"
     assert rows("readings", f"select count(*) from FILES where {misplaced}") == [(0,)]
-    beats = f"select meter_id, voltage, status, source from FILES where feeder_id = '{feeders[0]}' and meter_id is null"
     assert rows("readings", beats) == [(None, None, None, "beat")]
 
     code, told = command("verify", "--deep", "--ask-kafka", "--json")

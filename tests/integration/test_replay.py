@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Grid:
         self.consumer.assign([TopicPartition(ANOMALIES, number, OFFSET_BEGINNING) for number in partitions])
         self.events: list[Event] = []
         self.batches: list[ReadingBatch] = []
+        self.ends: dict[int, int] = {}
+        self.settings = settings
 
     def feeder(self, number: int) -> str:
         return f"F{number}-{self.run}"
@@ -99,7 +102,24 @@ class Grid:
 
     def send(self, batch: ReadingBatch) -> None:
         self.batches.append(batch)
-        self.producer.produce(VALID, self.codec.encode_batch(batch), batch.feeder_id.encode())
+        self.producer.produce(VALID, self.codec.encode_batch(batch), batch.feeder_id.encode(), on_delivery=self.delivered)
+
+    def delivered(self, error: Any, message: Any) -> None:
+        assert error is None
+        self.ends[message.partition()] = message.offset() + 1
+
+    def all_judged(self, group: str) -> bool:
+        """Whether `group` has committed all that was sent, so that its events lie in the topic."""
+        with closing(Consumer({**self.settings.kafka_client(), "group.id": group})) as member:
+            places = member.committed([TopicPartition(VALID, partition) for partition in self.ends], 10)
+        return all(place.offset >= self.ends[place.partition] for place in places)
+
+    def polled(self) -> bool:
+        """Whether `poll` has come to the end of the topic."""
+        self.poll()
+        places = self.consumer.position(self.consumer.assignment())
+        ends = [self.consumer.get_watermark_offsets(place, 10)[1] for place in places]
+        return all(end == 0 or place.offset >= end for place, end in zip(places, ends, strict=True))
 
     def poll(self) -> list[Event]:
         for message in self.consumer.consume(2000, 0.3):
@@ -174,20 +194,16 @@ def test_the_archive_and_files_give_what_the_live_detector_gave(
     assets = grid.send_assets()
     grid.send_readings()
     bucket = program.environment["GRIDPULSE_S3_BUCKET"]
-    detector = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="0.5")
+    group = f"test-detector-{grid.run}"
+    detector = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="0.5", GRIDPULSE_CONSUMER_GROUP=group)
     archiver = start_app("archiver", GRIDPULSE_S3_BUCKET=bucket, GRIDPULSE_ARCHIVE_INTERVAL="2")
     from_file = program.events(grid.csv(), "--assets", assets)
     of_others = {key for key, event in keyed(from_file).items() if event["feeder_id"] != grid.feeder(0)}
     assert len(of_others) > 50
     until(lambda: of_others <= set(keyed(grid.poll())), "the anomalies of all readings")
-    quiet = [0]
-
-    def settled() -> bool:
-        before, quiet[0] = quiet[0], len(grid.poll())
-        return before == quiet[0] and before > 0
-
-    until(settled, "the end of the anomalies")
+    until(lambda: grid.all_judged(group), "the readings of all feeders to be judged")
     assert detector.wait_ready().stop() == 0
+    until(grid.polled, "the end of the anomalies")
 
     def archived() -> bool:
         done = program("replay", f"s3://{bucket}/readings", "--json")
