@@ -1,10 +1,12 @@
 """Dead letters: what cannot be used, with the reason and the place it came from in the headers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["RECEIVER_HEADER", "DeadLetter", "headers_of"]
+__all__ = ["RECEIVER_HEADER", "DeadLetter", "Headers", "headers_of", "texts_of"]
 
 RECEIVER_HEADER = "gridpulse-receiver"
+Headers = Sequence[tuple[str, bytes | str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +46,8 @@ def headers_of(letter: DeadLetter, app: str) -> list[tuple[str, bytes]]:
     if letter.receiver:
         headers.append((RECEIVER_HEADER, letter.receiver.encode()))
     return headers
+
+
+def texts_of(headers: Headers | None) -> dict[str, str]:
+    """Kafka headers as text, whoever wrote them; of a name that comes twice the last."""
+    return {name: text if isinstance(text, str) else (text or b"").decode("utf-8", "replace") for name, text in headers or ()}

@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,13 @@ from urllib.parse import urlsplit
 import duckdb
 import numpy as np
 import pyarrow as pa
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 from influxdb_client import InfluxDBClient
 from minio import Minio
 
 from disturbed.pipeline import Pipeline
+from gridpulse_runtime.partitions import PartitionReader
+from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Registry
 from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, ASSETS, READINGS, READINGS_DLQ, SINKS_DLQ
 
@@ -155,24 +157,6 @@ def fetched(pipeline: Pipeline) -> Path:
 
 def messages(bootstrap: str, topic: str) -> Iterator[Message]:
     """Everything in `topic`, partition by partition."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": f"chaos-{uuid.uuid4().hex}",
-            "enable.auto.commit": False,
-            "enable.partition.eof": False,
-        }
-    )
-    found = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    for partition in sorted(found):
-        place = TopicPartition(topic, partition, 0)
-        position, end = consumer.get_watermark_offsets(place, timeout=10)
-        consumer.assign([TopicPartition(topic, partition, position)])
-        while position < end:
-            for message in consumer.consume(1000, 10):
-                assert message.error() is None, message.error()
-                yield message
-            reached = consumer.position([place])[0].offset
-            assert reached > position or reached < 0, f"{topic}/{partition} cannot be read on from {position}"
-            position = max(position, reached)
-    consumer.close()
+    with closing(PartitionReader(KafkaSettings(kafka_bootstrap=bootstrap), "chaos-verdict")) as reader:
+        for partition, bounds in reader.bounds(topic).items():
+            yield from reader.read(topic, partition, bounds.first, bounds.end)

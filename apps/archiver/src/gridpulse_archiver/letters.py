@@ -1,11 +1,11 @@
 """Rows of archived dead letters: the bytes as they are, beside what their headers say."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from gridpulse_archiver.readings import INSTANT
+from gridpulse_runtime.dead_letters import Headers, texts_of
 
 __all__ = ["DEAD_LETTERS", "letter_row"]
 
@@ -29,12 +29,11 @@ DEAD_LETTERS = pa.schema(
 )
 """One row a dead letter; null where a header is missing."""
 LARGEST = {"origin_partition": 2**31, "origin_offset": 2**63, "origin_row": 2**63}
-Headers = Sequence[tuple[str, bytes | str | None]]
 
 
 def letter_row(topic: str, key: bytes | None, value: bytes | None, timestamp: int, headers: Headers | None) -> dict[str, Any]:
     """The row of one record of a dead-letter topic. Whoever wrote it: nothing in it can be wrong."""
-    told = {name: text if isinstance(text, str) else (text or b"").decode("utf-8", "replace") for name, text in headers or ()}
+    told = texts_of(headers)
     return {
         "topic": topic,
         "timestamp": timestamp,

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gridpulse_redrive.letters import Letter
+from gridpulse_runtime.dead_letters import RECEIVER_HEADER
 from gridpulse_runtime.redriven import REDRIVE_HEADER
 from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, READINGS, READINGS_DLQ, ROLLUPS, SINKS_DLQ, VALID
 
 __all__ = ["LETTER_HEADER", "Delivery", "UnsendableError", "delivery"]
 
-LETTER_HEADER, TIME_HEADER, RECEIVER_HEADER = "gridpulse-letter", "gridpulse-letter-timestamp", "gridpulse-receiver"
+LETTER_HEADER, TIME_HEADER = "gridpulse-letter", "gridpulse-letter-timestamp"
 READ_BY_SINKS = (VALID, ANOMALIES, ROLLUPS)
 Lookup = Callable[[str, int, int], Any]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gridpulse_runtime.dead_letters import texts_of
 from gridpulse_runtime.partitions import PartitionReader
 from gridpulse_schemas.topics import ALERTS_DLQ, READINGS_DLQ, SINKS_DLQ
 
@@ -27,9 +28,8 @@ class Letter:
     @classmethod
     def of(cls, message: Any) -> "Letter":
         """Take a confluent-kafka Message."""
-        headers = {name: (value or b"").decode("utf-8", "replace") for name, value in message.headers() or ()}
         place = message.topic(), message.partition(), message.offset()
-        return cls(*place, message.timestamp()[1], message.key(), message.value(), headers)
+        return cls(*place, message.timestamp()[1], message.key(), message.value(), texts_of(message.headers()))
 
     @property
     def id(self) -> str:

@@ -1,13 +1,13 @@
 """Kafka as a log to look things up in: whole topics and spans of a partition, from where they begin to where they end now."""
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Message
 
-from gridpulse_runtime.errors import UsageError
+from gridpulse_runtime.errors import UnavailableError, UsageError
+from gridpulse_runtime.partitions import Bounds, PartitionReader
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, DecodeError, Registry, RegistryUnavailableError
 from gridpulse_schemas.topics import ANOMALIES, ASSETS
@@ -15,27 +15,22 @@ from gridpulse_schemas.topics import ANOMALIES, ASSETS
 __all__ = ["Bounds", "KafkaLog"]
 
 SCHEMAS = ("AnomalyEvent", "Asset", "MeterReadingBatch")
-TIMEOUT = 30.0
-AT_ONCE, PAUSE = 1000, 0.2
-"""Messages taken together, and the seconds waited for so many: near the end there are fewer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Offsets of a partition: the first that is retained, and the one that comes next."""
-
-    first: int
-    end: int
+@contextmanager
+def told() -> Iterator[None]:
+    """Kafka that does not answer ends a command with one line."""
+    try:
+        yield
+    except UnavailableError as error:
+        raise UsageError(str(error)) from None
 
 
 class KafkaLog:
     """Reads without a trace: no group's offsets are touched. Every method raises UsageError where Kafka does not answer."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        self._where = f"Kafka at {settings.kafka_bootstrap} (GRIDPULSE_KAFKA_BOOTSTRAP)"
-        self._consumer = Consumer(
-            {**settings.kafka_client(), "group.id": "gridpulse-explain", "enable.auto.commit": False, "log_level": 0}
-        )
+        self._reader = PartitionReader(settings, "gridpulse-explain")
         try:
             self.codec = Codec(Registry(settings.schema_registry_url), SCHEMAS)
         except RegistryUnavailableError as error:
@@ -45,34 +40,16 @@ class KafkaLog:
 
     def bounds(self, topic: str) -> dict[int, Bounds]:
         """Bounds of every partition of `topic`."""
-        try:
-            about = self._consumer.list_topics(topic, TIMEOUT).topics[topic]
-            if about.error is not None:
-                raise UsageError(f"{self._where}: topic {topic}: {about.error.str()}")
-            return {
-                number: Bounds(*self._consumer.get_watermark_offsets(TopicPartition(topic, number), TIMEOUT))
-                for number in about.partitions
-            }
-        except KafkaException as error:
-            raise UsageError(f"{self._where} does not answer: {error.args[0].str()}") from None
+        with told():
+            found = self._reader.bounds(topic)
+        if not found:
+            raise UsageError(f"{self._reader.where}: there is no topic {topic}")
+        return found
 
     def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[Message]:
         """Messages from offset `begin` to before `end`."""
-        place = TopicPartition(topic, partition, begin)
-        self._consumer.assign([place])
-        reached, patience = begin, time.monotonic() + TIMEOUT
-        while reached < end:
-            messages = self._consumer.consume(AT_ONCE, PAUSE)
-            position = self._consumer.position([place])[0].offset
-            if position > reached:
-                reached, patience = position, time.monotonic() + TIMEOUT
-            elif time.monotonic() > patience:
-                raise UsageError(f"{self._where}: {topic}, partition {partition} gave nothing after offset {reached}")
-            for message in messages:
-                if message.error() is not None:
-                    raise UsageError(f"{self._where}: {topic}, partition {partition}: {message.error().str()}")
-                if message.offset() < end:
-                    yield message
+        with told():
+            yield from self._reader.read(topic, partition, begin, end)
 
     def records(self, topic: str, schema: str, holding: bytes = b"") -> Iterator[dict[str, Any]]:
         """All records of `topic` whose bytes hold `holding`; what cannot be decoded is passed over."""
@@ -101,4 +78,4 @@ class KafkaLog:
 
     def close(self) -> None:
         """Leave."""
-        self._consumer.close()
+        self._reader.close()
