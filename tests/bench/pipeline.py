@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ import httpx
 import numpy as np
 from confluent_kafka import Consumer, Producer
 from hdrh.histogram import HdrHistogram
-from prometheus_client.parser import text_string_to_metric_families
 
+from gridpulse_demo.metrics import Metrics
 from gridpulse_native import Stack
 from gridpulse_runtime import logs
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
@@ -56,16 +57,11 @@ class App:
             [Path(sys.executable).parent / f"gridpulse-{name}"], env=variables, stdout=log, stderr=log
         )
 
-    def metrics(self) -> dict[str, float]:
+    def metrics(self) -> Mapping[str, float]:
         try:
-            text = httpx.get(f"http://127.0.0.1:{self.port}/metrics").text
+            return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics").text, self.name).totals
         except httpx.TransportError:
             return {}
-        totals: dict[str, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
-        return totals
 
     def wait_ready(self) -> None:
         while True:

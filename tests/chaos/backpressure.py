@@ -21,10 +21,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disturbed.apps import APPS
+from disturbed.apps import APPS, memory_mb, output
 from disturbed.pipeline import Pipeline
 from disturbed.verdict import judge
-from disturbed.watching import Reading, watch
+
+from gridpulse_demo.metrics import Metrics
 
 OTHERS = tuple(app for app in APPS if app != "influx-sink")
 MOST_SECONDS_BEHIND, SHARE, SLACK_MB = 30, 1.2, 50.0
@@ -53,15 +54,15 @@ def run(folder: Path, rate: int, minutes: float, seed: int) -> dict[str, Any]:
         seconds, last = time.monotonic() - began, look(pipeline)
         apps = {
             app: {
-                "before_per_s": round((second[app].output - first[app].output) / BEFORE, 1),
-                "during_per_s": round((third[app].output - second[app].output) / (60 * minutes), 1),
-                "before_mb": round(second[app].memory_mb),
-                "during_mb": round(third[app].memory_mb),
-                "after_mb": round(last[app].memory_mb),
+                "before_per_s": round((output(app, second[app].totals) - output(app, first[app].totals)) / BEFORE, 1),
+                "during_per_s": round((output(app, third[app].totals) - output(app, second[app].totals)) / (60 * minutes), 1),
+                "before_mb": round(memory_mb(second[app].totals)),
+                "during_mb": round(memory_mb(third[app].totals)),
+                "after_mb": round(memory_mb(last[app].totals)),
             }
             for app in APPS
         }
-        points = round(last["influx-sink"].output - third["influx-sink"].output)
+        points = round(output("influx-sink", last["influx-sink"].totals) - output("influx-sink", third["influx-sink"].totals))
         pipeline.settle()
         wrong = list(judge(pipeline).wrong)
     wrong += [f"{app} is {seconds:.0f} s behind" for app, seconds in behind.items() if seconds > MOST_SECONDS_BEHIND]
@@ -69,8 +70,8 @@ def run(folder: Path, rate: int, minutes: float, seed: int) -> dict[str, Any]:
     return {"apps": apps, "points": points, "seconds": round(seconds, 1), "points_per_s": round(points / seconds), "wrong": wrong}
 
 
-def look(pipeline: Pipeline) -> dict[str, Reading]:
-    return {app: watch(pipeline.apps.of(app)) for app in APPS}
+def look(pipeline: Pipeline) -> dict[str, Metrics]:
+    return {app: pipeline.apps.of(app).metrics() for app in APPS}
 
 
 def main() -> int:

@@ -28,11 +28,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 from confluent_kafka import Consumer, Message, Producer
-from disturbed.apps import Replica, Supervisor
+from disturbed.apps import Replica, Supervisor, memory_mb
 from disturbed.hostile import Hostile
 from disturbed.verdict import messages
 
 from gridpulse_native import Stack
+from gridpulse_runtime.dead_letters import texts_of
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
@@ -145,7 +146,7 @@ def run(folder: Path, count: int, seed: int, rate: int = RATE, alone: float = AL
         good.stop()
         figures.good, figures.beside_ms = good.sent, good.milliseconds(hostile_from, hostile_to)
         figures.restarts = ingest.starts - 1
-        figures.peak_mb = max(figures.peak_mb, memory(ingest))
+        figures.peak_mb = max(figures.peak_mb, memory_mb(ingest.samples()))
         apps.remove(ingest)
         apps.close()
         account(environment, sent, figures)
@@ -183,7 +184,7 @@ def send(
                 producer.poll(0.05)
         producer.poll(0)
         if number % 20_000 == 0:
-            figures.peak_mb = max(figures.peak_mb, memory(ingest))
+            figures.peak_mb = max(figures.peak_mb, memory_mb(ingest.samples()))
             print(f"  {number:,} of {count:,} sent; ingest has {figures.peak_mb:.0f} MB", file=sys.stderr, flush=True)
     assert producer.flush(60) == 0
     return places
@@ -195,7 +196,7 @@ def account(environment: dict[str, str], sent: dict[tuple[int, int], str], figur
     reasons: Counter[str] = Counter()
     buried: set[tuple[int, int]] = set()
     for message in messages(bootstrap, READINGS_DLQ):
-        headers = {name: value.decode() for name, value in message.headers() or ()}
+        headers = texts_of(message.headers())
         place = int(headers["gridpulse-partition"]), int(headers["gridpulse-offset"])
         if place in sent and place not in buried:
             reasons[headers["gridpulse-reason"]] += 1
@@ -215,11 +216,6 @@ def account(environment: dict[str, str], sent: dict[tuple[int, int], str], figur
         figures.wrong.append(f"{len(lost)} hostile messages went nowhere: {dict(kinds)}, as {lost[:3]}")
     if "" in reasons:
         figures.wrong.append(f"{reasons['']} letters give no reason")
-
-
-def memory(replica: Replica) -> float:
-    """MB."""
-    return replica.samples().get("process_resident_memory_bytes", 0.0) / 1e6
 
 
 def wait(condition: Callable[[], bool], what: str) -> None:

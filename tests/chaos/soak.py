@@ -22,10 +22,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from disturbed.apps import APPS
+from disturbed.apps import APPS, memory_mb, output
 from disturbed.pipeline import Pipeline
 from disturbed.verdict import judge
-from disturbed.watching import Reading, percentile, watch
+
+from gridpulse_demo.metrics import Metrics, increase, quantile
 
 SHARE, SLACK_MB, LEAST_MINUTES = 1.1, 20.0, 8
 
@@ -46,12 +47,12 @@ def run(folder: Path, rate: int, minutes: int, seed: int) -> Soak:
     """Let the pipeline run so long, and judge it."""
     soak = Soak()
     with Pipeline(folder, rate=rate, seed=seed, variables={"GRIDPULSE_ARCHIVE_INTERVAL": "60"}) as pipeline:
-        before = {app: watch(pipeline.apps.of(app)) for app in APPS}
+        before = {app: pipeline.apps.of(app).metrics() for app in APPS}
         start = time.monotonic()
         print(heading())
         for number in range(1, minutes + 1):
             time.sleep(max(0.0, start + 60 * number - time.monotonic()))
-            now = {app: watch(pipeline.apps.of(app)) for app in APPS}
+            now = {app: pipeline.apps.of(app).metrics() for app in APPS}
             soak.minutes.append(minute(pipeline, number, before, now))
             print(line(soak.minutes[-1]), flush=True)
             before = now
@@ -65,15 +66,15 @@ def run(folder: Path, rate: int, minutes: int, seed: int) -> Soak:
     return soak
 
 
-def minute(pipeline: Pipeline, number: int, before: dict[str, Reading], now: dict[str, Reading]) -> dict[str, Any]:
+def minute(pipeline: Pipeline, number: int, before: dict[str, Metrics], now: dict[str, Metrics]) -> dict[str, Any]:
     """Figures of one minute."""
-    old, new = before["detector"].latency, now["detector"].latency
+    latency = increase(now["detector"].latency, before["detector"].latency)
     return {
         "minute": number,
-        "per_s": {app: round((now[app].output - before[app].output) / 60, 1) for app in APPS},
-        "memory_mb": {app: round(now[app].memory_mb) for app in APPS},
+        "per_s": {app: round((output(app, now[app].totals) - output(app, before[app].totals)) / 60, 1) for app in APPS},
+        "memory_mb": {app: round(memory_mb(now[app].totals)) for app in APPS},
         "lag": {app: sum(pipeline.behind(app).values()) for app in APPS},
-        "latency_ms": {name: 1000 * percentile(old, new, share) for name, share in (("p50", 0.5), ("p99", 0.99))},
+        "latency_ms": {name: 1000 * quantile(latency, share) for name, share in (("p50", 0.5), ("p99", 0.99))},
     }
 
 

@@ -38,6 +38,26 @@ SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 Make = Callable[..., Any]
 
 
+class QuietHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def serve(handler: type[BaseHTTPRequestHandler]) -> tuple[ThreadingHTTPServer, str]:
+    """A server on loopback, in the background, and its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_address[1]}"
+
+
 class Receiver:
     """Verifies each delivery; answers `status` to those of `feeder`, 204 to what other tests left in the topic."""
 
@@ -46,9 +66,7 @@ class Receiver:
         self.deliveries: list[tuple[str, dict[str, Any]]] = []
         outer, webhook = self, Webhook(SECRET)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 payload = webhook.verify(body, dict(self.headers))
@@ -56,17 +74,10 @@ class Receiver:
                 status = outer.status if mine else 204
                 if mine:
                     outer.deliveries.append((self.headers["webhook-id"], payload))
-                self.send_response(status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self.answer(status)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.server, root = serve(Handler)
+        self.url = f"{root}/hook"
 
     @property
     def ids(self) -> list[str]:
@@ -84,9 +95,7 @@ class Inbox:
         self.posts: list[tuple[str, Any]] = []
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not outer.gate.is_set():
@@ -94,17 +103,9 @@ class Inbox:
                     outer.gate.wait(120)
                 outer.posts.append((self.path, json.loads(body)))
                 with contextlib.suppress(ConnectionError):
-                    self.send_response(outer.status)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
+                    self.answer(outer.status)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
+        self.server, self.url = serve(Handler)
 
     @property
     def bodies(self) -> list[Any]:

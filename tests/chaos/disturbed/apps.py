@@ -8,16 +8,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
+from gridpulse_demo.metrics import Metrics
 from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
-__all__ = ["APPS", "OUTPUT", "Replica", "Supervisor"]
+__all__ = ["APPS", "Replica", "Supervisor", "memory_mb", "output"]
 
 APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
 OUTPUT = {
@@ -49,23 +50,32 @@ class Replica:
         """For people."""
         return f"{self.app}-{self.number}"
 
-    def samples(self) -> dict[str, float]:
+    def metrics(self, timeout: float = 5) -> Metrics:
+        """Its metrics now. Raises httpx.TransportError where it does not answer."""
+        return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=timeout).text, self.app)
+
+    def samples(self) -> Mapping[str, float]:
         """Sums of its metrics by name; nothing while it does not answer."""
         try:
-            text = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=2).text
+            return self.metrics(2).totals
         except httpx.TransportError:
             return {}
-        totals: dict[str, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                totals[sample.name] = totals.get(sample.name, 0.0) + sample.value
-        return totals
 
     @property
     def output(self) -> tuple[int, float]:
         """(start, units put out since): either grows with the next output."""
         starts = self.starts
-        return starts, self.samples().get(OUTPUT[self.app], 0.0)
+        return starts, output(self.app, self.samples())
+
+
+def output(app: str, totals: Mapping[str, float]) -> float:
+    """Units that `app` put out since its start, of sums of metrics by name."""
+    return totals.get(OUTPUT[app], 0.0)
+
+
+def memory_mb(totals: Mapping[str, float]) -> float:
+    """Resident memory, of sums of metrics by name."""
+    return totals.get("process_resident_memory_bytes", 0.0) / 1e6
 
 
 class Supervisor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
@@ -95,14 +94,13 @@ class Pipeline:
         self.load.stop(60)
         assert self.load.status == 0, f"the generator ended with {self.load.status}:\n{self.load.last_lines()}"
 
-    def settle(self) -> dict[str, Any]:
-        """End the load, let everything arrive, stop all apps in order of the flow; the generator's summary."""
+    def settle(self) -> None:
+        """End the load, let everything arrive, stop all apps in order of the flow."""
         if self.load.alive:
             self.end_load()
         for app in APPS:
             self.wait_until_done(app)
             self.apps.stop_app(app)
-        return dict(json.loads((self.folder / "load").read_text().strip().splitlines()[-1]))
 
     @property
     def _state(self) -> Path:

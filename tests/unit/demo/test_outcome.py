@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from gridpulse_demo.metrics import quantile
 from gridpulse_demo.outcome import Score, compare
-from gridpulse_demo.pipeline import quantile
 
 START = 1_760_000_000_000
 

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from prometheus_client.parser import text_string_to_metric_families
 
+from gridpulse_demo.metrics import Metrics, increase, prefix, quantile
 from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
-__all__ = ["APPS", "App", "Watch", "quantile"]
+__all__ = ["APPS", "App", "Watch"]
 
 APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
 RATE_SECONDS = 10.0
-
-Samples = dict[str, float]
 
 
 @dataclass(slots=True)
@@ -31,50 +29,33 @@ class App:
     port: int
     ready: bool = False
     waiting_for: str = "starting"
-    history: deque[tuple[float, Samples, dict[float, float]]] = field(default_factory=lambda: deque(maxlen=600))
+    history: deque[tuple[float, Metrics]] = field(default_factory=lambda: deque(maxlen=600))
 
     @property
     def metric(self) -> str:
         """Prefix of the app's metrics."""
-        return f"gridpulse_{self.name.replace('-', '_')}"
+        return prefix(self.name)
 
     def total(self, name: str) -> float:
         """Newest sum of the samples of `gridpulse_<app>_<name>`."""
-        return self.history[-1][1].get(f"{self.metric}_{name}", 0.0) if self.history else 0.0
+        return self.history[-1][1].totals.get(f"{self.metric}_{name}", 0.0) if self.history else 0.0
 
     def rate(self, name: str) -> float:
         """Increase of a counter a second, over the last ten seconds."""
         if len(self.history) < 2:
             return 0.0
-        now, newest, _ = self.history[-1]
-        then, oldest, _ = next(entry for entry in self.history if entry[0] >= now - RATE_SECONDS)
+        now, newest = self.history[-1]
+        then, oldest = next(entry for entry in self.history if entry[0] >= now - RATE_SECONDS)
         key = f"{self.metric}_{name}"
-        return (newest.get(key, 0.0) - oldest.get(key, 0.0)) / (now - then) if now > then else 0.0
+        return (newest.totals.get(key, 0.0) - oldest.totals.get(key, 0.0)) / (now - then) if now > then else 0.0
 
     def latency(self, share: float, seconds: float = 30.0) -> float:
         """Quantile `share` of the app's latency histogram over the last `seconds`, in seconds; NaN without any."""
         if not self.history:
             return math.nan
-        now, _, newest = self.history[-1]
-        oldest = next(entry for entry in self.history if entry[0] >= now - seconds)[2]
-        return quantile({bound: count - oldest.get(bound, 0.0) for bound, count in newest.items()}, share)
-
-
-def quantile(buckets: dict[float, float], share: float) -> float:
-    """Quantile of a cumulative histogram, by linear interpolation within its bucket as PromQL does; NaN when empty."""
-    bounds = sorted(buckets)
-    total = buckets[bounds[-1]] if bounds else 0.0
-    if total <= 0:
-        return math.nan
-    below, count = 0.0, 0.0
-    for bound in bounds:
-        if buckets[bound] >= share * total:
-            if math.isinf(bound):
-                return below
-            inside = buckets[bound] - count
-            return below + (bound - below) * ((share * total - count) / inside if inside else 1.0)
-        below, count = bound, buckets[bound]
-    return below
+        now, newest = self.history[-1]
+        oldest = next(entry for entry in self.history if entry[0] >= now - seconds)[1]
+        return quantile(increase(newest.latency, oldest.latency), share)
 
 
 class Watch:
@@ -118,16 +99,7 @@ class Watch:
 
     def _read_metrics(self, app: App) -> None:
         text = self._client.get(f"http://127.0.0.1:{app.port}/metrics").text
-        samples: Samples = {}
-        buckets: dict[float, float] = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name == f"{app.metric}_latency_seconds_bucket":
-                    bound = float(sample.labels["le"])
-                    buckets[bound] = buckets.get(bound, 0.0) + sample.value
-                else:
-                    samples[sample.name] = samples.get(sample.name, 0.0) + sample.value
-        app.history.append((time.monotonic(), samples, buckets))
+        app.history.append((time.monotonic(), Metrics.parse(text, app.name)))
 
     def failed(self) -> list[App]:
         """Apps that ended by themselves."""

@@ -101,12 +101,9 @@ def _make_apicurio(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_archive(shop, tools["mvn"], f"io.apicurio:apicurio-registry-app:{APICURIO_VERSION}:tar.gz:all")
 
 
-def _make_minio(shop: Workshop, tools: Mapping[str, str]) -> None:
-    build_program(shop, tools["go"], MINIO_PROGRAM)
-
-
-def _make_alertmanager(shop: Workshop, tools: Mapping[str, str]) -> None:
-    build_program(shop, tools["go"], ALERTMANAGER_PROGRAM)
+def _go_alone(program: GoProgram) -> Callable[[Workshop, Mapping[str, str]], None]:
+    """Make a program that needs nothing but Go."""
+    return lambda shop, tools: build_program(shop, tools["go"], program)
 
 
 def _make_influxd(shop: Workshop, tools: Mapping[str, str]) -> None:
@@ -193,7 +190,7 @@ MINIO = Recipe(
     version=MINIO_PROGRAM.version.removeprefix("v"),
     tools=("go",),
     otherwise="Or put minio on PATH, or set GRIDPULSE_S3_ENDPOINT, _ACCESS_KEY and _SECRET_KEY.",
-    make=_make_minio,
+    make=_go_alone(MINIO_PROGRAM),
     slow=True,
 )
 ALERTMANAGER = Recipe(
@@ -201,7 +198,7 @@ ALERTMANAGER = Recipe(
     version=ALERTMANAGER_PROGRAM.version.removeprefix("v"),
     tools=("go",),
     otherwise="Or put alertmanager on PATH (Debian: prometheus-alertmanager).",
-    make=_make_alertmanager,
+    make=_go_alone(ALERTMANAGER_PROGRAM),
     slow=True,
 )
 """No part of the stack: the alerter is tested against it."""
