@@ -1,10 +1,10 @@
 """Changes as AnomalyEvent records."""
 
 import hashlib
+import math
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
 
 from gridpulse_detector.detection import Change
 from gridpulse_detector.episodes import CLOSED
@@ -26,7 +26,7 @@ def anomaly_id(asset: str, rule: str, started_at: int) -> str:
 
 
 def score(rule: str, event: np.void, parameters: dict[str, float]) -> float:
-    """How unusual, 0 to 1: for a band around a mean 2Φ(|z|) − 1 with z in units of the band, for a limit that was crossed 1."""
+    """How unusual, 0 to 1: 1 for a limit that was crossed, erf(|z| / √2) = 2Φ(|z|) − 1 for a band around a mean, z in its σ."""
     sigmas = parameters.get("sigmas")
     half = (float(event["upper"]) - float(event["lower"])) / 2
     if rule.startswith("unusual"):
@@ -34,7 +34,7 @@ def score(rule: str, event: np.void, parameters: dict[str, float]) -> float:
     if sigmas is None or not half > 0:
         return 1.0
     z = sigmas * abs(float(event["observed"]) - float(event["expected"])) / half
-    return float(2 * ndtr(z) - 1)
+    return math.erf(z / math.sqrt(2))
 
 
 def anomaly_record(change: Change, feeder_id: str, rules: Rules, evidence: dict[str, Any]) -> dict[str, Any]:
