@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridpulse_detector import detection
 from gridpulse_detector.detection import STATE_KEY
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.ruleset import Rules
-from gridpulse_schemas import Origin
+from gridpulse_detector.windows import MemoryStore
+from gridpulse_schemas import Origin, ReadingBatch, Roster
 
 Make = Callable[..., Any]
 
@@ -155,3 +157,15 @@ def test_rules_without_signals_of_their_own(feeder: Make) -> None:
     one.beat(1000)
     assert [event.change for event in one.events] == ["OPENED"]
     assert one.panes == []
+
+
+def test_a_wiring_that_had_to_make_room_is_made_again(feeder: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(detection, "MOST_WIRINGS", 1)
+    one = feeder()
+    one.send({"s": 0, "voltage": 200, "meter": "M1"}, {"s": 0, "voltage": 230, "meter": "M2"})
+    other = ReadingBatch("F2", Roster.of(["M3"]), 0, np.zeros(1, np.int32), {"voltage": np.full(1, 230, "<f4")})
+    one.detector.judge(other, MemoryStore())
+    assert list(one.detector._wirings) == ["F2"]
+    one.send(*({"s": 30, "voltage": 230, "meter": meter} for meter in ("M2", "M1")))
+    assert [(e.meter, e.change) for e in one.events] == [("M1", "OPENED"), ("M1", "CLOSED")]
+    assert list(one.detector._wirings) == ["F1"]

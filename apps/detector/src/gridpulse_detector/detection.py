@@ -27,6 +27,8 @@ __all__ = ["Change", "Detector", "Outcome", "Store"]
 
 STATE_KEY, ROSTER_KEY, BASE_KEY = b"f", b"r", b"b"
 REGISTERS = ("energy_import", "energy_export")
+MOST_WIRINGS = 20_000
+"""Feeders whose wiring stays in memory: far more than a replica serves, but feeder ids can be made up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ class Detector:
         """Wiring of the batch's feeder, with places for its meters."""
         wiring = self._wirings.get(batch.feeder_id)
         if wiring is None or wiring.crc != state.roster_crc or len(wiring.ids) != state.places:
+            if wiring is None and len(self._wirings) >= MOST_WIRINGS:
+                del self._wirings[next(iter(self._wirings))]
             wiring = self._wirings[batch.feeder_id] = Wiring(
                 batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
             )

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 __all__ = ["Heartbeats"]
 
+MOST = 50_000
+"""Feeders remembered. Far more than a replica serves: ids that somebody makes up must not take memory without end."""
+
 
 @dataclass(slots=True)
 class Seen:
@@ -15,18 +18,20 @@ class Seen:
 
 
 class Heartbeats:
-    """Which feeders have been quiet for `after` seconds. Times are seconds of one monotonic clock."""
+    """Which feeders have been quiet for `after` seconds, and not yet for `until`. Times are seconds of one monotonic clock."""
 
-    def __init__(self, after: float) -> None:
-        self.after = after
+    def __init__(self, after: float, until: float) -> None:
+        self.after, self.until = after, until
         self._seen: dict[tuple[int, str], Seen] = {}
 
     def heard(self, partition: int, feeder: str, event_ms: int, now: float) -> None:
-        """Note a batch of `feeder` whose newest reading is of `event_ms`."""
-        seen = self._seen.get((partition, feeder))
+        """Note a batch of `feeder`, its newest reading of `event_ms`. Beyond MOST the feeder heard longest ago is forgotten."""
+        seen = self._seen.pop((partition, feeder), None)
         if seen is None:
-            self._seen[partition, feeder] = Seen(event_ms, now, now)
-            return
+            seen = Seen(event_ms, now, now)
+            if len(self._seen) >= MOST:
+                del self._seen[next(iter(self._seen))]
+        self._seen[partition, feeder] = seen  # the one heard last comes last
         seen.event_ms = max(seen.event_ms, event_ms)
         seen.at = seen.beaten_at = now
 
@@ -34,13 +39,18 @@ class Heartbeats:
         """Feeders to beat for, each with its event time: the newest it had plus the quiet since.
 
         `caught_up` are the partitions of which nothing waits unread. The others only look quiet; those that are no longer
-        read here have no entry in it either, and their feeders are forgotten by `forget`.
+        read here have no entry in it either, and their feeders are forgotten by `forget`. A feeder quiet for `until` gets its
+        last beat and is forgotten.
         """
-        beats = []
+        beats, gone = [], []
         for (partition, feeder), seen in self._seen.items():
             if partition in caught_up and now - seen.beaten_at >= self.after:
                 seen.beaten_at = now
                 beats.append((feeder, seen.event_ms + int((now - seen.at) * 1000)))
+                if now - seen.at >= self.until:
+                    gone.append((partition, feeder))
+        for key in gone:
+            del self._seen[key]
         return beats
 
     def postpone(self, partitions: set[int], now: float) -> None:

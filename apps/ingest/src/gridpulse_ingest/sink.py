@@ -39,7 +39,7 @@ class IngestSink(BaseSink):
         self._coalesce_s = settings.coalesce_ms / 1000
         self._rosters = KnownRosters()
         self._coalescer = Coalescer()
-        self.heartbeats = Heartbeats(settings.heartbeat_after)
+        self.heartbeats = Heartbeats(settings.heartbeat_after, settings.heartbeat_for)
         self._failure: KafkaError | None = None
 
     def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
