@@ -280,6 +280,43 @@ def test_one_cut_is_one_anomaly(batch: Make) -> None:
     assert sorted(member["asset_id"] for member in events[0]["members"]) == ["T1-1", "T1-2", "T1-3"]
 
 
+def returning(lost: int, flags: int = 1) -> Rows:
+    """A meter out for `lost` seconds without a last gasp; `flags` readings say that power is back."""
+    first, *others = street(5)
+    rows, back = first.read(0, 60), 60 + lost
+    rows += [{**row, "status": 4} for row in first.read(back, back + flags)] + first.read(back + flags, 300)
+    return merged(rows, *(m.read(0, 300) for m in others))
+
+
+@pytest.mark.parametrize("flags", [1, 20])
+def test_power_that_returns_tells_of_an_outage_whose_last_gasp_was_lost(batch: Make, flags: int) -> None:
+    rows = returning(4, flags)
+    events = whole(batch, rows)
+    assert [(e["rule"], e["asset_id"], e["state"], e["duration_ms"]) for e in events] == [
+        ("outage", "T1-0", "OPENED", None),
+        ("outage", "T1-0", "CLOSED", 5000),
+    ]
+    assert events[0]["started_at"] == events[0]["detected_at"] - 5000
+    assert run(batch, parts(rows, lambda: 1)) == events
+
+
+def test_silence_that_ends_with_the_return_of_power_is_not_told_twice(batch: Make) -> None:
+    assert {event["rule"] for event in whole(batch, returning(120))} == {"silent"}
+
+
+def test_a_storm_is_told_again_when_others_are_out_though_no_more(batch: Make) -> None:
+    meters = [Meter(f"S{number:02d}") for number in range(40)]
+    late = Meter("late")
+    out = [
+        m.read(0, 60) + [{**row, "status": 2} for row in m.read(60, 61)] + m.read(120 + 10 * i, 400) for i, m in enumerate(meters)
+    ]
+    gone = late.read(0, 200) + [{**row, "status": 2} for row in late.read(200, 201)] + late.read(390, 400)
+    others = [Meter(f"fine-{number}").read(0, 400) for number in range(60)]
+    told = [event for event in whole(batch, merged(*out, gone, *others)) if event["rule"] == "storm"]
+    assert "late" not in {member["asset_id"] for event in told[:1] for member in event["members"]}
+    assert next(event["state"] for event in told if "late" in {member["asset_id"] for member in event["members"]}) == "UPDATED"
+
+
 def test_a_storm_lists_its_members_and_tells_no_more_outages(batch: Make) -> None:
     events = whole(batch, storm())
     incident = [event for event in events if event["rule"] == "storm"]

@@ -111,7 +111,7 @@ def count(
         quiet = 0
         if out == 0 and mine.readings >= KNOWN_READINGS and now - max(mine.last_at, home.resumed_at) > longest:
             quiet = 1
-        need += 2 * (out + quiet)
+        need += 2 * (out + quiet) + (1 if mine.dark_since != 0 else 0)
         recent = 1 if out and now - mine.out_since <= 1000.0 * limit.storm_window_s else 0
         fresh = 1 if mine.power == mine.power and now - mine.last_at <= 2.5 * mine.spacing + 1000.0 else 0
         coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
@@ -178,7 +178,9 @@ def judge_outages(
     dark = not alone(assets, tally) and group_out(all_.out, all_.quiet, all_.size, open_, blame)
     all_.is_out = 1 if dark else 0
     groups = recent = 0
+    newest = NEVER
     for i in range(1, assets.size):
+        newest = max(newest, past[i].out_since if past[i].out_since != 0 else NEVER)
         asset, own = assets[i], tally[i]
         if asset.kind == TRANSFORMER and own.size > 0 and not dark:
             open_ = phase_of(slots[i], ch.OUTAGE, episodes) == OPEN
@@ -204,7 +206,19 @@ def judge_outages(
             unheard += 1
     groups, recent = (groups + min(unheard, groups), recent + min(unheard, recent)) if not dark else (groups, recent)
     filled, storm = judge_storm(
-        now, offset, groups, recent, limits[assets[0].set], holds[assets[0].set], past, slots, episodes, findings, events, filled
+        now,
+        offset,
+        groups,
+        recent,
+        newest,
+        limits[assets[0].set],
+        holds[assets[0].set],
+        past,
+        slots,
+        episodes,
+        findings,
+        events,
+        filled,
     )
     if dark or past[0].active >> ch.OUTAGE & 1:
         note(finding, 4 if dark else 0, earliest(0, assets, past, now), float(all_.out), NAN, NAN, NAN, float(all_.out))
@@ -213,6 +227,12 @@ def judge_outages(
         )
     for i in range(1, assets.size):
         asset, own, mine = assets[i], tally[i], past[i]
+        if mine.dark_since != 0:
+            above = past[0].active | (past[asset.parent].active if asset.parent >= 0 else 0)
+            if not storm and not (above >> ch.OUTAGE | (above | mine.active) >> ch.SILENT) & 1:
+                hold = holds[asset.set, ch.OUTAGE]
+                filled = tell_past_outage(i, offset, hold, mine, slots[i], episodes, finding, events, filled)
+            mine.dark_since = 0
         watched = mine.active >> ch.OUTAGE & 1
         if asset.kind == TRANSFORMER:
             out, covered = own.is_out == 1, dark
@@ -236,11 +256,31 @@ def judge_outages(
 
 
 @compiled
+def tell_past_outage(
+    place: int,
+    offset: int,
+    hold: Any,
+    past: Any,
+    slots: npt.NDArray[np.int32],
+    episodes: npt.NDArray[Any],
+    finding: Any,
+    events: npt.NDArray[Any],
+    filled: int,
+) -> int:
+    """An outage of a meter that is over, and that nothing told of before: opened and closed at once; `filled` moved on."""
+    note(finding, 2, past.dark_since, 1.0, NAN, NAN, NAN, 1.0)
+    filled += step(past, slots, ch.OUTAGE, episodes, finding, place, past.last_at, offset, hold, events[filled])
+    finding.severity = 0
+    return filled + step(past, slots, ch.OUTAGE, episodes, finding, place, past.last_at, offset, hold, events[filled])
+
+
+@compiled
 def judge_storm(
     now: int,
     offset: int,
     groups: int,
     recent: int,
+    newest: int,
     limit: Any,
     hold: npt.NDArray[Any],
     past: npt.NDArray[Any],
@@ -250,7 +290,10 @@ def judge_storm(
     events: npt.NDArray[Any],
     filled: int,
 ) -> tuple[int, bool]:
-    """One incident for `groups` outages, `recent` of them lately; `filled` moved on, and whether it is open."""
+    """One incident for `groups` outages, `recent` of them lately; `filled` moved on, and whether it is open.
+
+    Told again when more are out, or others than when it was told last: `newest` is the time of the last gasp.
+    """
     open_ = phase_of(slots[0], ch.STORM, episodes) == OPEN
     storm = recent > limit.storm_outages or (open_ and groups > 0)
     if not storm and not past[0].active >> ch.STORM & 1:
@@ -263,8 +306,8 @@ def judge_storm(
         episode = episodes[slot]
         if not open_:
             episode.members = groups
-        elif groups > episode.members and now - episode.told_at >= STORM_UPDATE_MS:
-            episode.members = groups
+        elif (groups > episode.members or newest > episode.told_at) and now - episode.told_at >= STORM_UPDATE_MS:
+            episode.members = max(groups, episode.members)
             filled += emit(events[filled], episode, finding, ch.STORM, UPDATED, now)
         return filled, True
     return filled, False

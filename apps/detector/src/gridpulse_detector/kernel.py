@@ -141,7 +141,7 @@ def judge(
             account(mine, registers, row, watts, values[0, row], at, elapsed)
             f, j = judge_register(mine, registers, row, watts, at, elapsed, limit, findings)
             found, judged = found | f, judged | j
-            remember(mine, values, row, flags, at, asset.voltage)
+            remember(mine, values, row, flags, at, elapsed, asset.voltage)
         for i in range(signal_rows.size):
             value = float(values[signal_rows[i], row])
             if value != value:
@@ -298,8 +298,11 @@ def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: floa
 
 
 @compiled
-def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, nominal: float) -> None:
-    """Keep the newest values, and whether the meter has power."""
+def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, elapsed: int, nominal: float) -> None:
+    """Keep the newest values, and whether the meter has power.
+
+    A return of power that no last gasp announced is noted where readings are missing before it: some meters keep the flag up.
+    """
     volts = values[0, row]
     past.volts = volts
     past.power = values[ACTIVE, row]
@@ -308,6 +311,8 @@ def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, a
         if past.out_since == 0:
             past.out_since = at
     elif flags & POWER_RESTORED or volts != volts or volts > 0.5 * nominal:
+        if flags & POWER_RESTORED and past.out_since == 0 and elapsed > 1.5 * past.spacing:
+            past.dark_since = at - elapsed
         past.out_since = 0
 
 

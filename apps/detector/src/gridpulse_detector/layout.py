@@ -39,6 +39,7 @@ PAST = np.dtype(
         ("still_volts_at", "<i8"),
         ("still_power_at", "<i8"),
         ("out_since", "<i8"),  # last gasp not yet taken back; 0 with power
+        ("dark_since", "<i8"),  # last reading before an outage that only its end told of, until the next tick; else 0
         ("band_0", "<i8"),  # since when each overload band is passed; 0 not
         ("band_1", "<i8"),
         ("band_2", "<i8"),
