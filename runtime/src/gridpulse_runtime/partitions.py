@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from gridpulse_runtime.errors import UnavailableError
+from gridpulse_runtime.kafka import Trouble
 from gridpulse_runtime.settings import KafkaSettings
 
 __all__ = ["Bounds", "PartitionReader"]
 
 TIMEOUT = 30.0
+FIRST_ANSWER = 10.0
+"""Seconds until a broker that tells nothing of its topics is said to be away."""
 AT_ONCE, PAUSE = 1000, 0.1
 """Messages taken together, and the seconds waited for so many: near the end there are fewer."""
 NO_LEADER = (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE)
@@ -35,6 +38,7 @@ class PartitionReader:
     def __init__(self, settings: KafkaSettings, name: str) -> None:
         """Connect lazily, as a consumer called `name` that never commits."""
         self.where = f"Kafka at {settings.kafka_bootstrap} (GRIDPULSE_KAFKA_BOOTSTRAP)"
+        self._trouble = Trouble()
         self._consumer = Consumer(
             {
                 **settings.kafka_client(),
@@ -44,20 +48,21 @@ class PartitionReader:
                 "fetch.wait.max.ms": 10,
                 "queued.max.messages.kbytes": 16_384,
                 "log_level": 0,
+                "error_cb": self._trouble,
             }
         )
 
     def bounds(self, topic: str) -> dict[int, Bounds]:
         """Bounds of every partition of `topic`; none where there is no such topic."""
         try:
-            about = self._consumer.list_topics(topic, TIMEOUT).topics[topic]
+            about = self._consumer.list_topics(topic, FIRST_ANSWER).topics[topic]
             if about.error is not None:
                 if about.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     return {}
                 raise self._unavailable(f"topic {topic}: {about.error.str()}")
             return {number: self.bounds_of(topic, number) for number in sorted(about.partitions)}
         except KafkaException as error:
-            raise self._unavailable(error.args[0].str()) from None
+            raise self._silent(error) from None
 
     def bounds_of(self, topic: str, partition: int) -> Bounds:
         """Bounds of one partition, which must exist."""
@@ -67,7 +72,7 @@ class PartitionReader:
                 return Bounds(*self._consumer.get_watermark_offsets(TopicPartition(topic, partition), TIMEOUT))
             except KafkaException as error:
                 if error.args[0].code() not in NO_LEADER or time.monotonic() > patience:
-                    raise self._unavailable(error.args[0].str()) from None
+                    raise self._silent(error) from None
             time.sleep(PAUSE)
 
     def offset_at(self, topic: str, partition: int, time_ms: int) -> int | None:
@@ -75,7 +80,7 @@ class PartitionReader:
         try:
             (place,) = self._consumer.offsets_for_times([TopicPartition(topic, partition, max(0, time_ms))], TIMEOUT)
         except KafkaException as error:
-            raise self._unavailable(error.args[0].str()) from None
+            raise self._silent(error) from None
         return place.offset if place.offset >= 0 else None
 
     def read(self, topic: str, partition: int, begin: int, end: int) -> Iterator[Message]:
@@ -107,6 +112,10 @@ class PartitionReader:
     def close(self) -> None:
         """Leave."""
         self._consumer.close()
+
+    def _silent(self, error: KafkaException) -> UnavailableError:
+        self._consumer.poll(0)
+        return self._unavailable(self._trouble.with_reason(error))
 
     def _unavailable(self, detail: str) -> UnavailableError:
         return UnavailableError(f"{self.where}: {detail}")

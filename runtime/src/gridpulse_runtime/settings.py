@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field, SecretStr, StringConstraints, ValidationError
+from pydantic import Field, FilePath, SecretStr, StringConstraints, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -46,10 +46,15 @@ class KafkaSettings(BaseSettings):
     )
     kafka_sasl_username: str | None = Field(None, description="SASL user")
     kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
-    kafka_ssl_ca_location: Path | None = Field(None, description="CA certificate file")
-    kafka_ssl_certificate_location: Path | None = Field(None, description="client certificate file")
-    kafka_ssl_key_location: Path | None = Field(None, description="client key file")
+    kafka_ssl_ca_location: FilePath | None = Field(None, description="CA certificate file")
+    kafka_ssl_certificate_location: FilePath | None = Field(None, description="client certificate file")
+    kafka_ssl_key_location: FilePath | None = Field(None, description="client key file")
     schema_registry_url: HttpUrl = Field("http://127.0.0.1:8080", description="root of the schema registry")
+    schema_registry_username: str | None = Field(None, description="user of the registry, where it asks for one")
+    schema_registry_password: SecretStr | None = Field(None, description="that user's password")
+    tls_ca: FilePath | None = Field(
+        None, description="CA certificates (PEM) for https to registry, InfluxDB and S3; the system's where not set"
+    )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal, else JSON lines")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe line to log")
 

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from gridpulse_schemas.errors import DecodeError, RegistryUnavailableError
@@ -32,13 +33,21 @@ class Registry:
     """`SchemaStore` over HTTP. Answers are kept: an id never changes its schema.
 
     `url` is the registry's root (`…/apis/ccompat/v7` is added unless it is there). Every call raises
-    RegistryUnavailableError where the registry does not answer or answers 5xx, after the client's own retries.
+    RegistryUnavailableError where the registry does not answer or answers 5xx, after the client's own retries. `ca`: file of CA
+    certificates that https is checked by, the system's where None.
     """
 
-    def __init__(self, url: str, timeout: float = 5.0) -> None:
+    def __init__(
+        self, url: str, timeout: float = 5.0, *, ca: Path | None = None, user: str | None = None, password: str | None = None
+    ) -> None:
         root = url.rstrip("/")
         self.url = root if "/apis/" in root else f"{root}/apis/ccompat/v7"
-        self._client = SchemaRegistryClient({"url": self.url, "timeout": timeout, "max.retries": 2})
+        settings: dict[str, Any] = {"url": self.url, "timeout": timeout, "max.retries": 2}
+        if ca:
+            settings["ssl.ca.location"] = str(ca)
+        if user:
+            settings["basic.auth.user.info"] = f"{user}:{password or ''}"
+        self._client = SchemaRegistryClient(settings)
 
     def register(self, subject: str, text: str) -> int:
         """Register with compatibility FULL_TRANSITIVE. Raises ValueError where an older version forbids the schema."""

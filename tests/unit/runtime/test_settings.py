@@ -117,12 +117,23 @@ def test_a_plain_connection_carries_no_credentials(monkeypatch: pytest.MonkeyPat
     assert client == {"bootstrap.servers": "127.0.0.1:9092", "security.protocol": "plaintext"}
 
 
-def test_tls_with_a_client_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tls_with_a_client_certificate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GRIDPULSE_KAFKA_SECURITY_PROTOCOL", "SSL")
     for name in ("CA", "CERTIFICATE", "KEY"):
-        monkeypatch.setenv(f"GRIDPULSE_KAFKA_SSL_{name}_LOCATION", f"/etc/{name}.pem")
+        (tmp_path / f"{name}.pem").touch()
+        monkeypatch.setenv(f"GRIDPULSE_KAFKA_SSL_{name}_LOCATION", str(tmp_path / f"{name}.pem"))
     client = load(Settings).kafka_client()
     assert client["security.protocol"] == "ssl"
-    assert client["ssl.ca.location"] == "/etc/CA.pem"
-    assert client["ssl.certificate.location"] == "/etc/CERTIFICATE.pem"
-    assert client["ssl.key.location"] == "/etc/KEY.pem"
+    assert client["ssl.ca.location"] == str(tmp_path / "CA.pem")
+    assert client["ssl.certificate.location"] == str(tmp_path / "CERTIFICATE.pem")
+    assert client["ssl.key.location"] == str(tmp_path / "KEY.pem")
+
+
+@pytest.mark.parametrize("name", ["TLS_CA", "KAFKA_SSL_CA_LOCATION"])
+def test_a_certificate_file_that_is_not_there(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(f"GRIDPULSE_{name}", "/nowhere/ca.pem")
+    with pytest.raises(SystemExit, match="2"):
+        load(Settings)
+    assert f"GRIDPULSE_{name}: Path does not point to a file" in capsys.readouterr().err

@@ -36,8 +36,10 @@ class Influx:
         self._bucket = settings.influx_bucket
         self._retention = settings.influx_retention
         self._where = f"InfluxDB at {settings.influx_url} (GRIDPULSE_INFLUX_URL)"
+        ca = settings.tls_ca and str(settings.tls_ca)
+        timeout_ms = int(settings.influx_timeout * 1000)
         self._client = InfluxDBClient(
-            settings.influx_url, token=settings.token(), org=self._org, timeout=int(settings.influx_timeout * 1000)
+            settings.influx_url, token=settings.token(), org=self._org, timeout=timeout_ms, ssl_ca_cert=ca
         )
         query = urlencode({"org": self._org, "bucket": self._bucket, "precision": "ms"})
         self._write_url = f"{settings.influx_url.rstrip('/')}/api/v2/write?{query}"
@@ -46,7 +48,7 @@ class Influx:
             "Content-Encoding": "gzip",
             "Content-Type": "text/plain; charset=utf-8",
         }
-        self._pool = urllib3.PoolManager(timeout=settings.influx_timeout, retries=False)
+        self._pool = urllib3.PoolManager(timeout=settings.influx_timeout, retries=False, ca_certs=ca)
         self._checked_at = -CHECK_SECONDS
         self._verdict: str | None = None
 

@@ -19,9 +19,9 @@ from gridpulse_redrive.redriving import Plan, Redrive
 from gridpulse_redrive.showing import record_of, shown, value_of
 from gridpulse_runtime import logs
 from gridpulse_runtime.errors import UnavailableError, UsageError
+from gridpulse_runtime.kafka import registry_of
 from gridpulse_runtime.partitions import PartitionReader
 from gridpulse_runtime.settings import KafkaSettings, load
-from gridpulse_schemas import Registry
 
 __all__ = ["list_letters", "send", "show"]
 
@@ -77,7 +77,7 @@ def show(place: Place, topic: OneTopic, as_json: options.AsJson = False, out: op
         sent = Marks.read(reader).has(letter)
         if out is not None:
             save(out, letter.value or b"")
-        reading = value_of(letter.value, Registry(settings.schema_registry_url))
+        reading = value_of(letter.value, registry_of(settings))
         if as_json:
             record = {**record_of(letter, sent=sent), "value_kind": reading[0], "value": reading[1]}
             sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -7,9 +7,10 @@ from typing import Any
 from confluent_kafka import Message
 
 from gridpulse_runtime.errors import UnavailableError, UsageError
+from gridpulse_runtime.kafka import registry_of
 from gridpulse_runtime.partitions import Bounds, PartitionReader
 from gridpulse_runtime.settings import KafkaSettings
-from gridpulse_schemas import Codec, DecodeError, Registry, RegistryUnavailableError
+from gridpulse_schemas import Codec, DecodeError, RegistryUnavailableError
 from gridpulse_schemas.topics import ANOMALIES, ASSETS
 
 __all__ = ["Bounds", "KafkaLog"]
@@ -32,7 +33,7 @@ class KafkaLog:
     def __init__(self, settings: KafkaSettings) -> None:
         self._reader = PartitionReader(settings, "gridpulse-explain")
         try:
-            self.codec = Codec(Registry(settings.schema_registry_url), SCHEMAS)
+            self.codec = Codec(registry_of(settings), SCHEMAS)
         except RegistryUnavailableError as error:
             raise UsageError(
                 f"the schema registry at {settings.schema_registry_url} (GRIDPULSE_SCHEMA_REGISTRY_URL): {error}"
