@@ -11,7 +11,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak lock clean
+.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak audit lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ fuzz: setup ## A million hostile messages through ingest, beside good ones
 soak: setup ## The whole pipeline for an hour: memory, lag, latency each minute; fails on growth or loss
 	@$(BIN)/gridpulse-native build
 	@$(BIN)/python tests/chaos/soak.py $(ARGS)
+
+audit: setup ## Bill of materials (build/sbom.cdx.json), and what is known to be vulnerable of all that is locked
+	@mkdir -p build && $(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json && echo "build/sbom.cdx.json"
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
 	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \

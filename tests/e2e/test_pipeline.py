@@ -39,7 +39,7 @@ def simulate(stack: Stack, truth: Path) -> dict[str, Any]:
     command = [
         Path(sys.executable).parent / "gridpulse-generator",
         *("run", "--meters", str(METERS), "--seed", "5", "--count", str(METERS * SECONDS), "--rate", "20000"),
-        *("--faults-per-hour", "900", "--warmup", "70", "--start", "2026-01-12T02:00:00Z", "--truth", str(truth), "--json"),
+        *("--faults-per-hour", "900", "--warmup", "70", "--start", "2026-01-12T12:00:00Z", "--truth", str(truth), "--json"),
     ]
     done = subprocess.run(
         command, env={**os.environ, **stack.environment()}, capture_output=True, text=True, timeout=240, check=False
