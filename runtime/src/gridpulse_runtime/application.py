@@ -2,15 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import stamina
 import structlog
 from confluent_kafka import KafkaError, KafkaException
-from quixstreams import Application
+from quixstreams import Application, State
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Topic, TopicConfig, TopicManager
+from quixstreams.sinks import BaseSink
 
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
@@ -18,7 +19,16 @@ from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
 from gridpulse_schemas.topics import TOPICS
 
-__all__ = ["bytes_topic", "each_turn", "end_checkpoint_in", "group_of", "make_application", "watch"]
+__all__ = [
+    "before_checkpoint",
+    "bytes_topic",
+    "each_turn",
+    "end_checkpoint_in",
+    "group_of",
+    "make_application",
+    "transaction_of",
+    "watch",
+]
 
 log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
@@ -206,6 +216,31 @@ def watch(app: Application, health: Health) -> None:
     each_turn(app, look, every=0.5)
     health.add("partitions", lambda: None if assigned else "no partition is assigned to this replica yet")
     health.add("state", lambda: "state is being recovered" if app._state_manager.recovery_required else None)  # noqa: SLF001
+
+
+class _Flushed(BaseSink):
+    """A sink that nothing goes into: a checkpoint flushes sinks before it writes state."""
+
+    def __init__(self, task: Callable[[], None]) -> None:
+        super().__init__()
+        self._task = task
+
+    def add(self, *_: Any, **__: Any) -> None:
+        """Take nothing."""
+
+    def flush(self) -> None:
+        """Do the task."""
+        self._task()
+
+
+def before_checkpoint(app: Application, task: Callable[[], None]) -> None:
+    """Call `task` at each checkpoint, before the state is written; where it raises, nothing is committed."""
+    app._processing_context.sink_manager.register(_Flushed(task))  # noqa: SLF001
+
+
+def transaction_of(state: State) -> tuple[Hashable, bytes]:
+    """What the writes to `state` belong to until the next checkpoint, and whose keys they are."""
+    return state._transaction, state._prefix  # noqa: SLF001  TransactionState is the only kind
 
 
 def end_checkpoint_in(app: Application, seconds: float) -> None:

@@ -74,18 +74,24 @@ class Feeder:
         self.rules = rules or Rules()
         self.detector = Detector(self.rules, assets or AssetBook())
         self.store = Store() if store is None else store
+        self.transaction: int | None = None
         self.events: list[Event] = []
         self.panes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
         self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0, "ahead": 0}
 
     def send(self, *rows: dict[str, Any], origin: Origin | None = None) -> list[Event]:
         """Judge one batch; its events."""
-        return self.take(self.detector.judge(make_batch(rows, origin), self.store))
+        return self.take(self.detector.judge(make_batch(rows, origin), self.store, transaction=self.transaction))
 
     def beat(self, second: float) -> list[Event]:
         """Judge a heartbeat."""
         batch = ReadingBatch("F1", Roster.of(()), T0 + round(second * 1000), np.empty(0, np.int32))
-        return self.take(self.detector.judge(batch, self.store))
+        return self.take(self.detector.judge(batch, self.store, transaction=self.transaction))
+
+    def checkpoint(self) -> None:
+        """Save what was judged since the last, as the app does."""
+        self.detector.save()
+        self.transaction = (self.transaction or 0) + 1
 
     def take(self, outcome: Outcome) -> list[Event]:
         events = [self.event(change) for change in outcome.changes]

@@ -93,3 +93,33 @@ def test_what_comes_again_changes_nothing(
     feed(again, [(checkpoint + start, part) for start, part in cut(rows[checkpoint:], points)])
     assert_same(again, once)
     assert again.totals["dropped"] == crash - checkpoint
+
+
+@settings(max_examples=60)
+@given(streams(), st.lists(st.integers(0, 1000), max_size=12), st.sets(st.integers(0, 12)))
+def test_state_saved_at_checkpoints_is_the_state_saved_each_time(
+    feeder: Make, quick: Any, rows: Rows, points: list[int], checkpoints: set[int]
+) -> None:
+    each, seldom = feeder(quick), feeder(quick)
+    seldom.checkpoint()
+    for number, part in enumerate(cut(rows, points)):
+        feed(each, [part])
+        feed(seldom, [part])
+        if number in checkpoints:
+            seldom.checkpoint()
+            assert seldom.store[STATE_KEY] == each.store[STATE_KEY]
+    seldom.checkpoint()
+    assert_same(seldom, each)
+
+
+def test_a_state_is_not_taken_into_another_transaction(feeder: Make, quick: Any) -> None:
+    """A transaction that is given up took its changes with it: the store says what is true."""
+    one = feeder(quick)
+    one.send({"s": 0, "voltage": 230})
+    before = dict(one.store)
+    one.transaction = 1
+    one.send({"s": 1, "voltage": 230})
+    assert dict(one.store) == before
+    one.transaction = 2
+    one.send({"s": 1, "voltage": 230})
+    assert one.totals["repeated"] == 0

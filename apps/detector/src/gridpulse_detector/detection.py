@@ -3,6 +3,7 @@
 No clock, no broker: replay runs this.
 """
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +66,7 @@ class Detector:
         self._assets = assets
         self.coming: Rules | None = None
         """Rules to judge by from the next batch on; another thread may set them."""
+        self._unsaved: dict[tuple[Hashable, str], tuple[Store, FeederState]] = {}
         self.use(rules)
 
     def use(self, rules: Rules) -> None:
@@ -92,15 +94,16 @@ class Detector:
             self.judge(one, store)
         self._wirings.clear()
 
-    def judge(self, batch: ReadingBatch, store: Store, offset: int = -1) -> Outcome:
-        """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`."""
+    def judge(self, batch: ReadingBatch, store: Store, offset: int = -1, transaction: Hashable = None) -> Outcome:
+        """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`.
+
+        With a `transaction` the feeder's state stays unpacked until `save`, for further batches of the same transaction.
+        """
         if self.coming is not None:
             coming, self.coming = self.coming, None
+            self.save()
             self.use(coming)
-        state = FeederState.unpack(store.get_bytes(STATE_KEY), self._shape, self._layout)
-        if state.orphans.size:
-            for index in state.orphans.tolist():
-                Panes(store).delete(index)
+        state = self._state(batch.feeder_id, store, transaction)
         keep = new_rows(batch, state)
         if batch.rows and keep is not None and not keep.any():
             return Outcome(dropped=batch.rows)
@@ -109,8 +112,26 @@ class Detector:
             turn.judge_rows(batch, np.ones(batch.rows, np.bool_) if keep is None else keep)
         else:
             turn.move_clock(batch.base_timestamp)
-        store.set_bytes(STATE_KEY, state.pack())
+        if transaction is None:
+            store.set_bytes(STATE_KEY, state.pack())
+        else:
+            self._unsaved[transaction, batch.feeder_id] = (store, state)
         return turn.outcome
+
+    def save(self) -> None:
+        """Pack every feeder's state that was judged in a transaction: before that is committed."""
+        for store, state in self._unsaved.values():
+            store.set_bytes(STATE_KEY, state.pack())
+        self._unsaved.clear()
+
+    def _state(self, feeder: str, store: Store, transaction: Hashable) -> FeederState:
+        unsaved = self._unsaved.get((transaction, feeder))
+        if unsaved is not None:
+            return unsaved[1]
+        state = FeederState.unpack(store.get_bytes(STATE_KEY), self._shape, self._layout)
+        for index in state.orphans.tolist():
+            Panes(store).delete(index)
+        return state
 
     def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> Wiring:
         """Wiring of the batch's feeder, with places for its meters."""

@@ -11,6 +11,9 @@ from gridpulse_schemas import ReadingBatch
 
 __all__ = ["MemoryStore", "OfflineDetector"]
 
+NEVER_COMMITTED = "offline"
+"""The one transaction there is: no state is packed."""
+
 
 class OfflineDetector:
     """Judges batches of any feeders in the order given, with the state of each in memory."""
@@ -29,7 +32,7 @@ class OfflineDetector:
         offset = self._fed if offset is None else offset
         place = {"topic": topic, "partition": partition, "offset": offset}
         self._fed += 1
-        outcome = self._detector.judge(batch, store, offset)
+        outcome = self._detector.judge(batch, store, offset, NEVER_COMMITTED)
         if outcome.learning is not None:
             self.learning[batch.feeder_id] = outcome.learning
         return [

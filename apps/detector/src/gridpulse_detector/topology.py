@@ -11,7 +11,7 @@ from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.detection import Detector, Outcome
 from gridpulse_detector.rollups import merge, pane_value, rollup_record
-from gridpulse_runtime.application import bytes_topic
+from gridpulse_runtime.application import before_checkpoint, bytes_topic, transaction_of
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
@@ -22,6 +22,7 @@ NAME = "detector"
 MINUTE_MS = 60_000
 ANOMALY, PANE = 0, 1
 Tagged = tuple[int, Any]
+JUDGED = metrics.READINGS.labels("judged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Judge:
         except DecodeError:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
             return []
-        outcome = self.detector.judge(batch, state, message_context().offset)
+        outcome = self.detector.judge(batch, state, message_context().offset, transaction_of(state))
         self.count(batch, outcome)
         if not outcome.changes and not outcome.panes:
             return []
@@ -62,7 +63,7 @@ class Judge:
 
     def count(self, batch: ReadingBatch, outcome: Outcome) -> None:
         """Count what became of the readings."""
-        metrics.READINGS.labels("judged").inc(outcome.judged)
+        JUDGED.inc(outcome.judged)
         for name in ("dropped", "late", "repeated", "ahead"):
             number = getattr(outcome, name)
             if number:
@@ -77,6 +78,7 @@ class Judge:
 
 def wire(app: Application, detector: Detector, codec: Codec) -> None:
     """Build the graph of the detector."""
+    before_checkpoint(app, detector.save)
     readings = app.dataframe(bytes_topic(app, VALID)).filter(for_detector, metadata=True)
     judged = readings.apply(Judge(detector, codec), stateful=True, expand=True)
     anomalies = judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1])
