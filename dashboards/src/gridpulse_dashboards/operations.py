@@ -209,7 +209,7 @@ def operations() -> dashboard.Dashboard:
                     ),
                     anomaly_table(
                         "Newest anomalies",
-                        "The newest anomalies that began in the shown time, with the reason for the field crew. A click on the "
+                        "The newest anomalies that began in the shown time, with the reason for the field crew. Normal: few, and most CLOSED. A click on the "
                         "asset shows its readings from five minutes before to five minutes after.",
                         FEEDERS,
                     ),

@@ -49,7 +49,11 @@ class _Of:
 
 def of_receiver(receiver: str) -> AppMetrics:
     """What every app has, for the part of one receiver: each reads the topic on its own."""
-    DEAD_LETTERS.labels("refused", receiver)  # there from the start, so that the first one is an increase
+    # There from the start, so that the first one is an increase.
+    DEAD_LETTERS.labels("refused", receiver)
+    NOTIFICATIONS.labels("delivered", receiver)
+    REPEATS.labels(receiver)
+    PAUSES.labels(receiver)
     return AppMetrics(
         messages=cast("Any", _Of(MESSAGES, receiver)),
         lag=cast("Any", _Of(LAG, receiver)),

@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 from gridpulse_runtime.metrics import latency_histogram
+from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 
 __all__ = [
     "BYTES",
@@ -24,6 +25,8 @@ OBJECTS = Counter("gridpulse_archiver_objects", "Objects stored", ["kind"])
 BYTES = Counter("gridpulse_archiver_bytes", "Bytes stored", ["kind"])
 PENDING = Gauge("gridpulse_archiver_pending_rows", "Rows that wait for their object")
 REPEATS = Counter("gridpulse_archiver_repeats", "Rows or records dropped because they had been taken before", ["topic"])
+for topic in (VALID, ANOMALIES, ROLLUPS):
+    REPEATS.labels(topic)
 SKIPPED = Counter("gridpulse_archiver_skipped", "Records that were sent again for another app", ["topic"])
 DEAD_LETTERS = Counter("gridpulse_archiver_dead_letters", "Records dead-lettered", ["reason"])
 for reason in ("bad_frame", "unknown_schema", "schema_mismatch", "malformed", "no_key"):
