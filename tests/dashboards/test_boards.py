@@ -156,7 +156,9 @@ def test_columns_of_tables_have_the_units_of_their_fields() -> None:
         for panel in panels(board):
             for override in panel["fieldConfig"]["overrides"]:
                 name = override["matcher"]["options"]
-                found |= {name: each["value"] for each in override["properties"] if each["id"] == "unit"}
+                for each in override["properties"]:
+                    if each["id"] == "unit":
+                        found[name] = each["value"]
     assert {name: found[name] for name in wanted} == wanted
 
 

@@ -72,6 +72,7 @@ def data_quality() -> dashboard.Dashboard:
                             + '|> group(columns: ["feeder"])\n'
                             + "|> aggregateWindow(every: v.windowPeriod, fn: mean, createEmpty: false)"
                         ),
+                        called="feeder",
                         width=8,
                         low=0,
                     ),
@@ -81,6 +82,7 @@ def data_quality() -> dashboard.Dashboard:
                         "readings get lost on the way to Kafka; look at the head-end and its radio network.",
                         "percent",
                         flux(completeness()),
+                        called="feeder",
                         limits=steps((None, "red"), (95, "yellow"), (99, "green")),
                         width=8,
                         low=0,
@@ -91,6 +93,7 @@ def data_quality() -> dashboard.Dashboard:
                         "share where some meters do not measure it. A rise: a firmware or a head-end stopped sending it.",
                         "percent",
                         flux(missing_values()),
+                        called="signal",
                         width=8,
                         low=0,
                     ),

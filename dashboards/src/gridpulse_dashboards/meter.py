@@ -21,6 +21,7 @@ def measured(*names: str, change: str = "") -> str:
     |> aggregateWindow(every: v.windowPeriod, fn: mean, createEmpty: false)
     {change}
     |> keep(columns: ["_time", "_value", "_field"])
+    |> rename(columns: {{_field: "measured"}})
     """
 
 
@@ -83,6 +84,7 @@ def meter() -> dashboard.Dashboard:
                         "others: a fault of the neutral.",
                         "volt",
                         flux(measured("voltage", "voltage_b", "voltage_c", "voltage_min", "voltage_max")),
+                        called="measured",
                         empty=KEPT,
                     ),
                     lines(
@@ -91,6 +93,7 @@ def meter() -> dashboard.Dashboard:
                         "says since when.",
                         "percent",
                         flux(measured("voltage", "voltage_min", "voltage_max", change=percent)),
+                        called="measured",
                         limits=bounds(90, 110),
                         empty=KEPT,
                     ),
@@ -100,6 +103,7 @@ def meter() -> dashboard.Dashboard:
                         "is registered: REVERSE_FLOW; a peak of a reading: SPIKE.",
                         "watt",
                         flux(measured("active_power")),
+                        called="measured",
                         empty=KEPT,
                     ),
                     lines(
@@ -107,6 +111,7 @@ def meter() -> dashboard.Dashboard:
                         "Reactive power. Normal: small beside active power. Large: LOW_POWER_FACTOR, motors without compensation.",
                         "voltamperereact",
                         flux(measured("reactive_power")),
+                        called="measured",
                         empty=KEPT,
                     ),
                     lines(
@@ -115,6 +120,7 @@ def meter() -> dashboard.Dashboard:
                         "ZERO, or a customer away.",
                         "amp",
                         flux(measured("current")),
+                        called="measured",
                         empty=KEPT,
                         width=8,
                     ),
@@ -124,6 +130,7 @@ def meter() -> dashboard.Dashboard:
                         "a fault of the meter.",
                         "hertz",
                         flux(measured("frequency")),
+                        called="measured",
                         limits=bounds(49.5, 50.5),
                         empty=KEPT,
                         width=8,
@@ -133,6 +140,7 @@ def meter() -> dashboard.Dashboard:
                         "Distortion of the voltage. Normal: below 8 % (EN 50160). Above: a load with power electronics nearby.",
                         "percent",
                         flux(measured("thd")),
+                        called="measured",
                         limits=steps((None, "green"), (8, "red")),
                         empty=KEPT,
                         width=8,
@@ -143,6 +151,7 @@ def meter() -> dashboard.Dashboard:
                         "cause; send a crew.",
                         "celsius",
                         flux(measured("temperature")),
+                        called="measured",
                         limits=steps((None, "green"), (70, "red")),
                         empty=KEPT,
                         width=8,
@@ -153,6 +162,7 @@ def meter() -> dashboard.Dashboard:
                         "REGISTER_BACKWARDS, the meter was changed or tampered with.",
                         "watth",
                         flux(measured("energy_import", "energy_export")),
+                        called="measured",
                         empty=KEPT,
                         width=8,
                     ),

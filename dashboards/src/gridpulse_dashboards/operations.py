@@ -198,6 +198,7 @@ def operations() -> dashboard.Dashboard:
                         "right after a rule change is the change (gridpulse-detector replay --shadow compares).",
                         "short",
                         flux(began),
+                        called="kind",
                         empty="no anomaly in the shown time",
                     ),
                     bars(

@@ -120,8 +120,9 @@ def lines(
     empty: str = "nothing in the shown time",
     width: int = 12,
     low: float | None = None,
+    called: str = "",
 ) -> timeseries.Panel:
-    """Lines over time; `limits` are drawn as lines."""
+    """Lines over time; `limits` are drawn as lines. `called`: the column of a Flux query that the lines are called by."""
     panel = _dress(timeseries.Panel(), title, says, unit, queries, empty, width, HEIGHT)
     panel.fill_opacity(8).line_width(1).show_points(kinds.VisibilityMode.AUTO)
     panel.legend(common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM))
@@ -131,14 +132,22 @@ def lines(
         panel.thresholds_style(common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED))
     if low is not None:
         panel.min(low)
+    if called:
+        panel.display_name(f"${{__field.labels.{called}}}")
     return panel
 
 
 def bars(
-    title: str, says: str, unit: str, *queries: Any, empty: str = "nothing in the shown time", width: int = 12
+    title: str,
+    says: str,
+    unit: str,
+    *queries: Any,
+    empty: str = "nothing in the shown time",
+    width: int = 12,
+    called: str = "",
 ) -> timeseries.Panel:
     """Stacked bars over time."""
-    panel = lines(title, says, unit, *queries, empty=empty, width=width, low=0)
+    panel = lines(title, says, unit, *queries, empty=empty, width=width, low=0, called=called)
     panel.draw_style(kinds.GraphDrawStyle.BARS).fill_opacity(70)
     return panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL))
 
@@ -180,9 +189,12 @@ def states(
     limits: dashboard.ThresholdsConfig,
     empty: str = "nothing in the shown time",
     width: int = 24,
+    called: str = "",
 ) -> statetimeline.Panel:
     """A row a series, coloured by its value."""
     panel = _dress(statetimeline.Panel(), title, says, unit, queries, empty, width, HEIGHT)
+    if called:
+        panel.display_name(f"${{__field.labels.{called}}}")
     panel.thresholds(limits).color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
     return panel.show_value(kinds.VisibilityMode.NEVER).merge_values(merge_values=True).row_height(0.8)
 
