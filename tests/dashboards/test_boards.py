@@ -53,7 +53,7 @@ def test_every_panel_says_what_is_normal_what_to_do_and_what_it_measures(name: s
 @every_board
 def test_panels_have_numbers_and_places_of_their_own(name: str) -> None:
     shown = boards()[name]["panels"]
-    numbers = [panel["id"] for panel in panels(boards()[name])]
+    numbers = [panel["id"] for panel in shown]
     assert len(set(numbers)) == len(numbers)
     places = [(panel["title"], panel["gridPos"]) for panel in shown]
     for (one, a), (other, b) in combinations(places, 2):

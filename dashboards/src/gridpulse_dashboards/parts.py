@@ -1,6 +1,7 @@
 """What all dashboards are made of: data sources, variables, queries, panels with unit, description and no-data text."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import Any, Protocol, Self, TypeVar
 
 from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, statetimeline, table, timeseries
@@ -326,10 +327,9 @@ def board(
         made.with_variable(_source_variable("influxdb", "InfluxDB", "gridpulse-influxdb"))
     for variable in variables:
         made.with_variable(variable)
-    number_of = 0
+    numbers = count(1)
     for heading, panels in parts:
-        made.with_row(dashboard.Row(heading))
+        made.with_row(dashboard.Row(heading).id(next(numbers)))
         for panel in panels:
-            number_of += 1
-            made.with_panel(panel.id(number_of))  # type: ignore[attr-defined]
+            made.with_panel(panel.id(next(numbers)))  # type: ignore[attr-defined]
     return made

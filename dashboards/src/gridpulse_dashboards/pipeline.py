@@ -124,7 +124,8 @@ def pipeline() -> dashboard.Dashboard:
                     ),
                     lines(
                         "Written",
-                        "Points to InfluxDB, rows to the archive, notifications to receivers, a second. Normal: follows what is read.",
+                        "Points to InfluxDB, rows to the archive, notifications to receivers, a second. Normal: follows "
+                        "what is read. Falls to 0 while messages come: the destination is down, or nothing is found.",
                         "cps",
                         prom(
                             f"sum by (measurement) (rate(gridpulse_influx_sink_points_total[{RATE}]))", "points {{measurement}}"
@@ -206,7 +207,8 @@ def pipeline() -> dashboard.Dashboard:
                     bars(
                         "Repeats dropped",
                         "Records or rows that had been taken before, a second: what a restart upstream sends again. Normal: none, a "
-                        "short peak after a restart.",
+                        "short peak after a restart. Steady: "
+                        "an app is restarted again and again, or a topic is replayed; nothing is doubled.",
                         "cps",
                         prom(f'sum(rate(gridpulse_detector_readings_total{{outcome="dropped"}}[{RATE}]))', "detector"),
                         prom(f"sum(rate(gridpulse_influx_sink_repeats_total[{RATE}]))", "influx-sink", "B"),

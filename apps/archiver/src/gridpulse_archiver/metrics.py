@@ -38,5 +38,7 @@ GAPS = Counter(
     "Offsets at which no record was read: markers of transactions, or records that retention removed first",
     ["topic"],
 )
+for topic in (VALID, ANOMALIES, ROLLUPS):
+    GAPS.labels(topic)
 LEFT = Counter("gridpulse_archiver_left_objects", "Objects of aborted writes that were removed")
 WRITE = latency_histogram("gridpulse_archiver_write_seconds", "Time to make and store one object")
