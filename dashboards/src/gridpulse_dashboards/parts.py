@@ -252,7 +252,7 @@ def flux_variable(name: str, label: str, says: str, query: str, *, several: bool
         dashboard.QueryVariable(name)
         .label(label)
         .description(says)
-        .query({"query": flux(query).to_json()["query"], "refId": name})
+        .query(str(flux(query).to_json()["query"]))
         .datasource(INFLUX)
         .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
         .sort(models.VariableSort.ALPHABETICAL_ASC)

@@ -57,7 +57,7 @@ def queries() -> list[Query]:
 
 def variable_queries() -> list[Query]:
     return [
-        Query(name, f"${variable['name']}", "", variable["query"])
+        Query(name, f"${variable['name']}", "", {"query": variable["query"], "refId": "variable"})
         for name, board in boards().items()
         for variable in board["templating"]["list"]
         if variable["type"] == "query"
