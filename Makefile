@@ -2,8 +2,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink apps/archiver apps/alerter apps/redrive compose/native compose/demo
-PYTHON_SOURCES := schemas/src runtime/src generator/src $(wildcard apps/*/src) compose/native/src compose/demo/src
+MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink apps/archiver apps/alerter apps/redrive dashboards compose/native compose/demo
+PYTHON_SOURCES := schemas/src runtime/src generator/src $(wildcard apps/*/src) dashboards/src compose/native/src compose/demo/src
 BIN := .venv/bin
 
 METERS ?= 10000
@@ -11,7 +11,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak audit lock clean
+.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ soak: setup ## The whole pipeline for an hour: memory, lag, latency each minute;
 audit: setup ## Bill of materials (build/sbom.cdx.json), and what is known to be vulnerable of all that is locked
 	@mkdir -p build && $(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json && echo "build/sbom.cdx.json"
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+
+dashboards: setup ## Build the JSON of the Grafana dashboards anew, into dashboards/grafana
+	@$(BIN)/python -m gridpulse_dashboards dashboards/grafana
 
 lock: setup ## Resolve requirements.lock anew (hashes, no addresses)
 	@uv=$$(command -v uv || echo .venv-tools/bin/uv); \

@@ -14,6 +14,7 @@ from gridpulse_runtime import logs
 from gridpulse_runtime.damage import discard_damaged, is_damage, mark_damaged
 from gridpulse_runtime.errors import UsageError
 from gridpulse_runtime.health import Health, serve
+from gridpulse_runtime.metrics import tell_process
 from gridpulse_runtime.settings import PREFIX, AppSettings, load, stop
 
 __all__ = ["console"]
@@ -55,14 +56,15 @@ def console(
         disable_created_metrics()  # type: ignore[no-untyped-call]
         health = Health()
         health.add("start", lambda: "waiting for Kafka and the schema registry")
+        state_dir = loaded.state_dir / name
         if loaded.metrics_port:
+            tell_process(name, health, state_dir)
             try:
                 serve(health, loaded.metrics_host, loaded.metrics_port)
             except OSError as error:
                 raise SystemExit(stop(f"{PREFIX}METRICS_PORT: cannot listen on {loaded.metrics_port}: {error}")) from None
         log = structlog.get_logger(f"gridpulse.{name}")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # while it waits for servers; Quix takes over once it runs
-        state_dir = loaded.state_dir / name
         try:
             discard_damaged(state_dir)
             run(loaded, health)

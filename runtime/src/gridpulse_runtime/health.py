@@ -41,17 +41,19 @@ class Health:
             return None
         return f"the loop has not turned for {self._clock() - self._beat:.0f} s"
 
-    def not_ready(self) -> dict[str, str]:
-        """Failing checks with their reasons; empty when ready."""
-        reasons = {}
+    def reasons(self) -> dict[str, str | None]:
+        """Every check with the reason why it fails, or None."""
+        reasons: dict[str, str | None] = {}
         for name, check in list(self._checks.items()):
             try:
-                reason = check()
+                reasons[name] = check()
             except Exception as error:  # noqa: BLE001  a check that breaks is a reason, not a crash of the server
-                reason = f"{type(error).__name__}: {error}"
-            if reason is not None:
-                reasons[name] = reason
+                reasons[name] = f"{type(error).__name__}: {error}"
         return reasons
+
+    def not_ready(self) -> dict[str, str]:
+        """Failing checks with their reasons; empty when ready."""
+        return {name: reason for name, reason in self.reasons().items() if reason is not None}
 
 
 def serve(health: Health, host: str, port: int, registry: CollectorRegistry = REGISTRY) -> ThreadingHTTPServer:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from quixstreams.sinks import SinkBackpressureError
 
+from gridpulse_archiver import metrics
 from gridpulse_archiver.checkpoint import Archive, TopicMadeAnewError
 from gridpulse_archiver.ledger import DamagedLedgerError
 from gridpulse_archiver.settings import ArchiverSettings
@@ -216,3 +217,15 @@ def test_nobody_there() -> None:
         with pytest.raises(UnavailableError, match="GRIDPULSE_S3_ENDPOINT"):
             request()
     assert "does not answer" in (bucket.check() or "")
+
+
+def test_offsets_without_a_record_are_counted(sink: ArchiveSink, batch: Make) -> None:
+    counted = metrics.GAPS.labels(VALID)._value
+    before = counted.get()
+    for offset in (0, 1, 5):
+        add(sink, batch(), offset)
+    sink.flush()
+    assert counted.get() - before == 3
+    add(sink, batch(), 8)  # after it was away longer than the topic keeps records
+    sink.flush()
+    assert counted.get() - before == 5

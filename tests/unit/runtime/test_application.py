@@ -1,11 +1,14 @@
 """What is ours of the Quix application."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from prometheus_client import CollectorRegistry
 
-from gridpulse_runtime.application import patient
+from gridpulse_runtime.application import patient, tell_checkpoints
+from gridpulse_runtime.metrics import AppMetrics
 
 
 class Broker:
@@ -35,3 +38,68 @@ def test_who_lost_the_partitions_is_told_at_once(code: int) -> None:
     with pytest.raises(KafkaException):
         patient(broker.commit)(offsets=[], asynchronous=False)
     assert broker.committed == []
+
+
+class Checkpoint:
+    """As Quix's: a commit ends quietly where a sink is not ready, and then its partitions are paused."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def commit(self) -> None:
+        if self.app.sink_down:
+            self.app._consumer.backpressured_tps = {PLACE}
+
+    def close(self) -> None:
+        pass
+
+
+PLACE = TopicPartition("t", 0)
+
+
+class StreamingApp:
+    def __init__(self) -> None:
+        self.sink_down = False
+        self.assigned = [PLACE]
+        self._consumer = SimpleNamespace(backpressured_tps=set(), assignment=lambda: self.assigned)
+        self._processing_context = SimpleNamespace(init_checkpoint=self.make, checkpoint=None)
+        self.registry = CollectorRegistry()
+        tell_checkpoints(self, AppMetrics.of("test", self.registry))  # type: ignore[arg-type]
+        self._processing_context.init_checkpoint()
+
+    def make(self) -> None:
+        self._processing_context.checkpoint = Checkpoint(self)
+
+    def told(self, what: str) -> bool:
+        """End a checkpoint by `commit` or `close`; whether it was told to be complete."""
+        gauge = self.registry._names_to_collectors["gridpulse_test_last_checkpoint_timestamp_seconds"]
+        gauge.set(0)  # type: ignore[attr-defined]
+        getattr(self._processing_context.checkpoint, what)()
+        self._processing_context.init_checkpoint()
+        return bool(self.registry.get_sample_value("gridpulse_test_last_checkpoint_timestamp_seconds"))
+
+
+def test_checkpoints_are_timed_and_told() -> None:
+    app = StreamingApp()
+    assert app.registry.get_sample_value("gridpulse_test_last_checkpoint_timestamp_seconds"), "a start counts as one"
+    assert app.told("commit")
+    assert app.told("close"), "nothing was to be committed"
+    assert app.registry.get_sample_value("gridpulse_test_checkpoint_seconds_count") == 1
+
+
+def test_a_checkpoint_whose_sink_waits_is_not_complete_until_its_records_are_committed() -> None:
+    app = StreamingApp()
+    app.sink_down = True
+    assert not app.told("commit")
+    app._consumer.backpressured_tps = set()  # the pause is over, its records not yet read again
+    assert not app.told("close")
+    app.sink_down = False
+    assert app.told("commit")
+
+
+def test_who_lost_its_partitions_owes_nothing() -> None:
+    app = StreamingApp()
+    app.sink_down = True
+    assert not app.told("commit")
+    app.assigned = []
+    assert app.told("close")

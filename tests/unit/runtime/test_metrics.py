@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from gridpulse_runtime.dead_letters import MAX_DETAIL, DeadLetter, headers_of
-from gridpulse_runtime.metrics import AppMetrics
+from gridpulse_runtime.health import Health
+from gridpulse_runtime.metrics import AppMetrics, tell_process
 
 
 def statistics(**topics: dict[str, dict[str, Any]]) -> str:
@@ -95,3 +98,19 @@ def test_a_row_is_named_where_it_is_one(row: int, header: bytes | None) -> None:
 def test_any_detail_fits_into_a_header(detail: str) -> None:
     text = dict(headers_of(letter(detail=detail), "ingest"))["gridpulse-detail"].decode()
     assert 0 < len(text) <= MAX_DETAIL
+
+
+def test_the_process_tells_its_state_and_what_it_waits_for(
+    registry: CollectorRegistry, tmp_path: Path, until: Callable[..., Any]
+) -> None:
+    health = Health()
+    health.add("store", lambda: "it is down")
+    health.add("state", lambda: None)
+    tell_process("influx-sink", health, tmp_path / "state", registry)
+    assert registry.get_sample_value("gridpulse_influx_sink_state_bytes") == 0
+    (tmp_path / "state" / "db").mkdir(parents=True)
+    (tmp_path / "state" / "db" / "000001.sst").write_bytes(b"12345")
+    (tmp_path / "state" / "LOCK").write_bytes(b"")
+    assert registry.get_sample_value("gridpulse_influx_sink_state_bytes") == 5
+    until(lambda: registry.get_sample_value("gridpulse_influx_sink_ready", {"check": "state"}) == 1, "the state is ready")
+    assert registry.get_sample_value("gridpulse_influx_sink_ready", {"check": "store"}) == 0

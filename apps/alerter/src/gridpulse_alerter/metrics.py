@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gridpulse_runtime.metrics import LATENCY_BUCKETS, AppMetrics
+from gridpulse_runtime.metrics import CHECKPOINT_BUCKETS, LATENCY_BUCKETS, AppMetrics
 
 __all__ = ["DEAD_LETTERS", "LATENCY", "NOTIFICATIONS", "PAUSES", "REPEATS", "SUMMARIES", "of_receiver"]
 
@@ -25,6 +25,15 @@ DEAD_LETTERS = Counter("gridpulse_alerter_dead_letters", "Records and notificati
 PAUSES = Counter("gridpulse_alerter_pauses", "Times a receiver was down and its reading was paused", ["receiver"])
 MESSAGES = Counter("gridpulse_alerter_messages", "Messages processed", ["topic", "receiver"])
 LAG = Gauge("gridpulse_alerter_consumer_lag_messages", "Messages not yet read", ["topic", "partition", "receiver"])
+CHECKPOINT = Histogram(
+    "gridpulse_alerter_checkpoint_seconds",
+    "Time of a checkpoint: deliveries, changelog, offsets, state",
+    ["receiver"],
+    buckets=CHECKPOINT_BUCKETS,
+)
+CHECKPOINTED = Gauge(
+    "gridpulse_alerter_last_checkpoint_timestamp_seconds", "When all that was read was committed last, Unix time", ["receiver"]
+)
 
 
 class _Of:
@@ -40,4 +49,14 @@ class _Of:
 
 def of_receiver(receiver: str) -> AppMetrics:
     """What every app has, for the part of one receiver: each reads the topic on its own."""
-    return AppMetrics(messages=cast("Any", _Of(MESSAGES, receiver)), lag=cast("Any", _Of(LAG, receiver)))
+    # There from the start, so that the first one is an increase.
+    DEAD_LETTERS.labels("refused", receiver)
+    NOTIFICATIONS.labels("delivered", receiver)
+    REPEATS.labels(receiver)
+    PAUSES.labels(receiver)
+    return AppMetrics(
+        messages=cast("Any", _Of(MESSAGES, receiver)),
+        lag=cast("Any", _Of(LAG, receiver)),
+        checkpoint=CHECKPOINT.labels(receiver),
+        checkpointed=CHECKPOINTED.labels(receiver),
+    )

@@ -83,6 +83,7 @@ class Archive:
         entry = stretch.entry(begin, self._topic_ids.get(stretch.topic, ""), self._put(stretch, begin))
         if self._ledger.create(entry):
             metrics.ROWS.labels(FOLDERS[stretch.topic]).inc(entry.rows)
+            metrics.GAPS.labels(stretch.topic).inc(entry.last - entry.first + 1 - entry.records)
             return entry
         winner = self._ledger.read(stretch.topic, stretch.partition, begin)
         assert winner is not None  # noqa: S101  an entry is never removed

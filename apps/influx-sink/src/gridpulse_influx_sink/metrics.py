@@ -10,8 +10,12 @@ POINTS = Counter("gridpulse_influx_sink_points", "Points written", ["measurement
 EXPIRED = Counter(
     "gridpulse_influx_sink_expired_points", "Points older than the bucket keeps, which it did not take", ["measurement"]
 )
+for measurement in ("anomalies", "rollups", "readings"):
+    EXPIRED.labels(measurement)
 REPEATS = Counter("gridpulse_influx_sink_repeats", "Records dropped because they had been taken before", ["topic"])
 DEAD_LETTERS = Counter("gridpulse_influx_sink_dead_letters", "Records dead-lettered", ["reason"])
+for reason in ("bad_frame", "unknown_schema", "schema_mismatch", "malformed", "no_key", "refused"):
+    DEAD_LETTERS.labels(reason)  # there from the start, so that the first one is an increase
 PAUSES = Counter("gridpulse_influx_sink_pauses", "Times InfluxDB was down or busy and reading was paused")
 WRITE: Histogram = latency_histogram("gridpulse_influx_sink_write_seconds", "Time of one flush to InfluxDB")
 LATENCY: Histogram = latency_histogram(

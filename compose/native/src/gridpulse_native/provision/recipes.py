@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["ALERTMANAGER", "APICURIO", "INFLUXD", "KAFKA", "MINIO", "RECIPES", "Recipe"]
+__all__ = ["ALERTMANAGER", "APICURIO", "INFLUXD", "KAFKA", "MINIO", "PROMETHEUS", "RECIPES", "Recipe"]
 
 BUILD_NICENESS = 10  # a demo beside the build stays usable
 
@@ -64,6 +64,17 @@ ALERTMANAGER_PROGRAM = GoProgram(
     version="v0.28.1",
     package="github.com/prometheus/alertmanager/cmd/alertmanager",
     environment={"CGO_ENABLED": "0"},
+)
+PROMETHEUS_PROGRAM, PROMTOOL_PROGRAM = (
+    GoProgram(
+        name=name,
+        module="github.com/prometheus/prometheus",
+        version="v0.313.5",  # Prometheus 3.13
+        package=f"github.com/prometheus/prometheus/cmd/{name}",
+        tags="remove_all_sd",  # the clouds it can find targets in are most of what would be compiled
+        environment={"CGO_ENABLED": "0"},
+    )
+    for name in ("prometheus", "promtool")
 )
 # Flux was written for an older compiler, some of whose warnings are errors today.
 RUSTC_WRAPPER = '#!/bin/sh\nexec "$@" --cap-lints allow\n'
@@ -122,6 +133,11 @@ def _make_influxd(shop: Workshop, tools: Mapping[str, str]) -> None:
     _forget_partial_flux(shop, tools["go"])
     build_program(shop.having({**own, **_rust_toolchain(shop)}), tools["go"], INFLUX_PROGRAM)
     shutil.rmtree(helper)
+
+
+def _make_prometheus(shop: Workshop, tools: Mapping[str, str]) -> None:
+    build_program(shop, tools["go"], PROMETHEUS_PROGRAM)
+    build_program(shop, tools["go"], PROMTOOL_PROGRAM)
 
 
 def _rust_toolchain(shop: Workshop) -> dict[str, str]:
@@ -202,4 +218,13 @@ ALERTMANAGER = Recipe(
     slow=True,
 )
 """No part of the stack: the alerter is tested against it."""
-RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER)}
+PROMETHEUS = Recipe(
+    name="prometheus",
+    version=PROMETHEUS_PROGRAM.version.removeprefix("v"),
+    tools=("go",),
+    otherwise="Or put prometheus and promtool on PATH (Debian: prometheus).",
+    make=_make_prometheus,
+    slow=True,
+)
+"""No part of the stack: dashboards and rules are tested against it."""
+RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER, PROMETHEUS)}
