@@ -211,6 +211,9 @@ class Proxy:
         self.server.server_close()
 
 
+CHECKPOINT = "gridpulse_influx_sink_last_checkpoint_timestamp_seconds"
+
+
 def test_it_starts_before_influxdb_and_catches_up(
     stack: Stack, start_app: Make, until: Make, codec: Codec, send: Make, points: Make, bucket: str, free_port: Callable[[], int]
 ) -> None:
@@ -224,10 +227,16 @@ def test_it_starts_before_influxdb_and_catches_up(
     assert ready.status_code == 503
     assert "influxdb" in ready.json()["waiting_for"]
     assert app.process.poll() is None
+    committed = app.metric(CHECKPOINT)
+    until(lambda: app.metric("gridpulse_influx_sink_pauses_total") >= 5, "two more")
+    assert app.metric(CHECKPOINT) == committed > 0
+    assert app.metric("gridpulse_influx_sink_ready", check="influxdb") == 0
 
     proxy = Proxy(stack.environment()["GRIDPULSE_INFLUX_URL"], port)
     until(lambda: len(points("anomalies", feeder)) == 20, "all points", 90)
     app.wait_ready()
+    until(lambda: app.metric(CHECKPOINT) > committed, "a checkpoint told")
+    until(lambda: app.metric("gridpulse_influx_sink_ready", check="influxdb") == 1, "readiness told")
     assert app.stop() == 0
     proxy.close()
 
