@@ -1,5 +1,7 @@
 """Composition of ingest."""
 
+from collections.abc import Callable, Mapping
+
 from confluent_kafka import Producer
 
 from gridpulse_ingest.settings import IngestSettings
@@ -28,6 +30,13 @@ def run(settings: IngestSettings, health: Health) -> None:
     app.run()
 
 
+def commands() -> Mapping[str, Callable[..., None]]:
+    """What the program can do besides."""
+    from gridpulse_ingest.topics import topics  # noqa: PLC0415
+
+    return {"topics": topics}
+
+
 def main() -> None:
-    """Entry point of `gridpulse-ingest`."""
-    console("ingest", IngestSettings, run)
+    """Entry point of `gridpulse-ingest`: the app without arguments, topics besides."""
+    console("ingest", IngestSettings, run, commands)
