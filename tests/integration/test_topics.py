@@ -32,4 +32,3 @@ def test_all_topics_are_made_once_and_then_left_alone(tmp_path: Path) -> None:
         assert f"{ROLLUPS} 9" in again.stdout.splitlines()
         assert "topic made" in first.stderr
         assert "topic made" not in again.stderr
-

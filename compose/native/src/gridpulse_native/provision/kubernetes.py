@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["CLUSTER", "CRDS", "HELM", "HELM_3", "STAGES"]
+__all__ = ["CHART_TESTS", "CLUSTER", "CLUSTER_TESTS", "CRDS", "HELM", "HELM_3", "STAGES"]
 
 NO_C = {"CGO_ENABLED": "0"}
 KUBERNETES_MINOR, KUBERNETES_PATCH = 37, 2
 KUBERNETES_VERSION = f"v1.{KUBERNETES_MINOR}.{KUBERNETES_PATCH}"
-# Kubernetes requires these at v0.0.0 and replaces them by folders of its own repository. Outside it they are modules of that release.
+# Kubernetes requires these at v0.0.0 and replaces them by folders of its own repository; published they are modules of their own.
 STAGING = (
     "api", "apiextensions-apiserver", "apimachinery", "apiserver", "cli-runtime", "client-go", "cloud-provider",
     "cluster-bootstrap", "code-generator", "component-base", "component-helpers", "controller-manager", "cri-api",
@@ -35,7 +35,7 @@ def _kubernetes(name: str) -> GoProgram:
         package=f"k8s.io/kubernetes/cmd/{name}",
         replace=tuple(f"k8s.io/{staged} => k8s.io/{staged} v0.{KUBERNETES_MINOR}.{KUBERNETES_PATCH}" for staged in STAGING),
         environment=NO_C,
-        link=f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}",  # Helm asks the server, and sees v0.0.0 otherwise
+        link=f"-X k8s.io/component-base/version.gitVersion={KUBERNETES_VERSION}",  # else the server says v0.0.0
     )
 
 
@@ -84,6 +84,14 @@ CRDS = Recipe(
 )
 """Definitions of ScaledObject, PodMonitor, PrometheusRule and the rest, as their projects publish them."""
 STAGES = Recipe(
-    name="kwok-stages", version=KWOK.version.removeprefix("v"), tools=("go",), otherwise="make test-cluster needs it.", make=_make_stages
+    name="kwok-stages",
+    version=KWOK.version.removeprefix("v"),
+    tools=("go",),
+    otherwise="make test-cluster needs it.",
+    make=_make_stages,
 )
 """What kwok's nodes and pods go through."""
+CHART_TESTS = {recipe.name: recipe for recipe in (HELM, CRDS)}
+"""What the chart's tests in `make test` need."""
+CLUSTER_TESTS = {"helm-3": HELM_3, **{recipe.name: recipe for recipe in (*CLUSTER, STAGES)}}
+"""What `make test-cluster` needs besides: built only when asked for by name, or `cluster` for all."""
