@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(1200)
 RESTRICTED = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn", "audit")}
 NODES = 4
 APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
-IMAGES = {f"registry.example.org/energy/gridpulse-{app}:0.1.0" for app in APPS}
+IMAGES = {f"registry.example.org/energy/gridpulse/{app}:0.1.0" for app in APPS}
 PRODUCTION = CHART / "examples" / "production.yaml"
 
 

@@ -377,9 +377,9 @@ def test_the_detector_keeps_its_state_and_its_name(plain: Plain) -> None:
     detector = one(plain(), "StatefulSet", "detector")
     (claim,) = detector["spec"]["volumeClaimTemplates"]
     (container,) = detector["spec"]["template"]["spec"]["containers"]
-    assert {"name": claim["metadata"]["name"], "mountPath": "/var/lib/gridpulse"} in container["volumeMounts"]
+    assert {"name": claim["metadata"]["name"], "mountPath": "/state"} in container["volumeMounts"]
     environment = {each["name"]: each for each in container["env"]}
-    assert environment["GRIDPULSE_STATE_DIR"]["value"] == "/var/lib/gridpulse"
+    assert environment["GRIDPULSE_STATE_DIR"]["value"] == "/state"
     assert environment["GRIDPULSE_INSTANCE_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
     assert float(environment["GRIDPULSE_SESSION_TIMEOUT"]["value"]) > AppSettings().session_timeout
     assert detector["spec"]["podManagementPolicy"] == "Parallel"

@@ -68,7 +68,7 @@ alerter:
 {{/* Takes (dict "root" $ "app" values "program" name). */}}
 {{- define "gridpulse.image" -}}
 {{- $image := .app.image -}}
-{{- $name := default (printf "%s%s" .root.Values.image.prefix .program) $image.repository -}}
+{{- $name := default (printf "%s/%s" .root.Values.image.repository .program) $image.repository -}}
 {{- if and .root.Values.image.registry (not $image.repository) -}}
 {{- $name = printf "%s/%s" .root.Values.image.registry $name -}}
 {{- end -}}

@@ -131,7 +131,7 @@ spec:
               fieldPath: metadata.name
         {{- end }}
         - name: GRIDPULSE_STATE_DIR
-          value: /var/lib/gridpulse
+          value: /state
         - name: GRIDPULSE_METRICS_HOST
           value: "0.0.0.0"
         - name: GRIDPULSE_METRICS_PORT
@@ -162,7 +162,7 @@ spec:
         timeoutSeconds: 5
       volumeMounts:
         - name: state
-          mountPath: /var/lib/gridpulse
+          mountPath: /state
         - name: tmp
           mountPath: /tmp
         {{- include "gridpulse.mounts" $volumes | nindent 8 }}
