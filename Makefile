@@ -11,7 +11,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
+.PHONY: help setup demo test test-fast test-cluster lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: setup lint ## Everything: lint, unit, contract, integration and end to end
 
 test-fast: setup ## What needs no server
 	@$(BIN)/pytest -m "not servers" $(ARGS)
+
+test-cluster: setup ## The chart on a real Kubernetes control plane: install, upgrade, roll back (builds it first: 15 minutes, once)
+	@$(BIN)/gridpulse-native build cluster
+	@$(BIN)/pytest tests/helm/cluster.py $(ARGS)
 
 lint: setup ## ruff, mypy, the import arrows
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy $(PYTHON_SOURCES) && $(BIN)/lint-imports --no-logo

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gridpulse_native.errors import BuildFailedError, CancelledError, MissingToolError, ServerFailedError
+from gridpulse_native.provision.kubernetes import CHART_TESTS, CLUSTER_TESTS, STAGING, _kubernetes
 from gridpulse_native.provision.provisioner import Installation, Provisioner
-from gridpulse_native.provision.recipes import INFLUX_PROGRAM, INFLUXD, KAFKA, Recipe
+from gridpulse_native.provision.recipes import INFLUX_PROGRAM, INFLUXD, KAFKA, RECIPES, Recipe
 from gridpulse_native.provision.workshop import Workshop
 from gridpulse_native.servers.given import GivenServer
 from gridpulse_native.servers.influx import influxd_on_path
@@ -121,6 +122,18 @@ def test_a_cancelled_command_takes_its_children_with_it(tmp_path: Path) -> None:
 def test_influxdbs_own_replacement_is_in_our_module() -> None:
     assert "require github.com/influxdata/influxdb/v2 v2.7.12" in INFLUX_PROGRAM.go_mod()
     assert "replace github.com/nats-io/nats-streaming-server v0.11.2 => " in INFLUX_PROGRAM.go_mod()
+
+
+def test_kubernetes_takes_its_staging_modules_of_the_same_release() -> None:
+    module = _kubernetes("kube-scheduler").go_mod()
+    assert "require k8s.io/kubernetes v1.37.2" in module
+    assert [f"replace k8s.io/{staged} => k8s.io/{staged} v0.37.2" in module for staged in STAGING] == [True] * 33
+
+
+def test_what_is_built_for_the_cluster_is_built_only_when_asked_for() -> None:
+    assert not set(CLUSTER_TESTS) & {*RECIPES, *CHART_TESTS}
+    places = [(recipe.name, recipe.version) for recipe in (*RECIPES.values(), *CHART_TESTS.values(), *CLUSTER_TESTS.values())]
+    assert len(places) == len(set(places))
 
 
 def test_a_given_server_is_used_as_the_environment_says() -> None:

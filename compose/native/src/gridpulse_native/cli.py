@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from gridpulse_native.errors import NativeError
+from gridpulse_native.provision.kubernetes import CHART_TESTS, CLUSTER_TESTS
 from gridpulse_native.provision.provisioner import Provisioner
 from gridpulse_native.provision.recipes import RECIPES
 from gridpulse_native.record import read_all
@@ -120,18 +121,30 @@ def env(data_dir: DataDir = DEFAULT_DATA) -> None:
     sys.stdout.write(exports({name: value for one in live for name, value in one.variables.items()}) + "\n")
 
 
+DEFAULT_BUILDS = {**RECIPES, **CHART_TESTS}
+ALL_BUILDS = {**DEFAULT_BUILDS, **CLUSTER_TESTS}
+
+
 @app.command()
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(RECIPES)}. Default: all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help=f"Of {', '.join(DEFAULT_BUILDS)} (default: these), {', '.join(CLUSTER_TESTS)}, `cluster` (all of test-cluster)."
+        ),
+    ] = None,
 ) -> None:
-    """Build servers into the cache, without starting any."""
-    wanted = _known(names or [], tuple(RECIPES))
+    """Build servers, and what tests need, into the cache, without starting any."""
+    asked = [
+        name for word in names or DEFAULT_BUILDS for name in ({**CHART_TESTS, **CLUSTER_TESTS} if word == "cluster" else [word])
+    ]
+    wanted = _known(asked, tuple(ALL_BUILDS))
     failed = False
     with talking() as say:
         provisioner = Provisioner(NativeSettings.from_environment(), say)
         for name in wanted:
             try:
-                say(f"{name}: {provisioner.build(RECIPES[name])}")
+                say(f"{name}: {provisioner.build(ALL_BUILDS[name])}")
             except NativeError as error:
                 failed = True
                 say(str(error))
