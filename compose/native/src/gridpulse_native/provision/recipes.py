@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["ALERTMANAGER", "APICURIO", "INFLUXD", "KAFKA", "MINIO", "RECIPES", "Recipe"]
+__all__ = ["ALERTMANAGER", "APICURIO", "COMPOSE_SPEC", "INFLUXD", "KAFKA", "MINIO", "RECIPES", "Recipe"]
 
 BUILD_NICENESS = 10  # a demo beside the build stays usable
 
@@ -63,6 +63,13 @@ ALERTMANAGER_PROGRAM = GoProgram(
     module="github.com/prometheus/alertmanager",
     version="v0.28.1",
     package="github.com/prometheus/alertmanager/cmd/alertmanager",
+    environment={"CGO_ENABLED": "0"},
+)
+COMPOSE_SPEC_PROGRAM = GoProgram(
+    name="compose-spec",
+    module="github.com/compose-spec/compose-go/v2",
+    version="v2.16.2",
+    package="github.com/compose-spec/compose-go/v2/cmd",
     environment={"CGO_ENABLED": "0"},
 )
 # Flux was written for an older compiler, some of whose warnings are errors today.
@@ -202,4 +209,12 @@ ALERTMANAGER = Recipe(
     slow=True,
 )
 """No part of the stack: the alerter is tested against it."""
-RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER)}
+COMPOSE_SPEC = Recipe(
+    name="compose-spec",
+    version=COMPOSE_SPEC_PROGRAM.version.removeprefix("v"),
+    tools=("go",),
+    otherwise="It reads compose files as `docker compose` does, for the tests.",
+    make=_go_alone(COMPOSE_SPEC_PROGRAM),
+)
+"""No part of the stack: the compose files are tested with it."""
+RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER, COMPOSE_SPEC)}
