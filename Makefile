@@ -6,15 +6,17 @@ MEMBERS := schemas runtime generator apps/ingest apps/detector apps/influx-sink 
 PYTHON_SOURCES := schemas/src runtime/src generator/src $(wildcard apps/*/src) dashboards/src compose/native/src compose/demo/src
 BIN := .venv/bin
 
+ENGINE ?= docker
+IMAGES ?= ingest detector influx-sink archiver alerter redrive generator
 METERS ?= 10000
 RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast test-cluster lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
+.PHONY: help setup demo test test-fast test-containers test-cluster images lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
 
 help: ## Show what can be done
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  demo takes METERS=10000 RATE=<readings/s> DURATION=<seconds> INPUT=<csv or parquet file>"
 
 setup: .venv/ready ## Install uv, the locked packages and the members into .venv
@@ -27,10 +29,21 @@ demo: setup ## Run the whole pipeline on this machine and watch it
 
 test: setup lint ## Everything: lint, unit, contract, integration and end to end on real servers
 	@$(BIN)/gridpulse-native build
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -m "not containers" $(ARGS)
 
 test-fast: setup ## What needs no server
-	@$(BIN)/pytest -m "not servers" $(ARGS)
+	@$(BIN)/pytest -m "not servers and not containers" $(ARGS)
+
+images: ## Build the image of every program (ENGINE=docker, podman or buildah)
+	@for app in $(IMAGES); do \
+	  $(ENGINE) build -f compose/Dockerfile --build-arg APP=$$app --build-arg REVISION=$$(git rev-parse HEAD) \
+	    -t localhost/gridpulse/$$app:$$(sed -n 's/^GRIDPULSE_VERSION=//p' compose/.env) . ; \
+	done
+
+test-containers: setup ## Build every image and run the stack of compose/ in containers (root, podman, buildah, debootstrap)
+	@$(BIN)/python tests/containers/engine.py
+	@$(BIN)/gridpulse-native build
+	@$(BIN)/pytest -m containers tests/containers $(ARGS)
 
 test-cluster: setup ## The chart on a real Kubernetes control plane: install, upgrade, roll back (builds it first: 15 minutes, once)
 	@$(BIN)/gridpulse-native build cluster
@@ -70,8 +83,8 @@ soak: setup ## The whole pipeline for an hour: memory, lag, latency each minute;
 	@$(BIN)/gridpulse-native build
 	@$(BIN)/python tests/chaos/soak.py $(ARGS)
 
-audit: setup ## Bill of materials (build/sbom.cdx.json), and what is known to be vulnerable of all that is locked
-	@mkdir -p build && $(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible --of JSON -o build/sbom.cdx.json && echo "build/sbom.cdx.json"
+audit: setup ## A bill of materials for each image (build/sbom), and what is known to be vulnerable of all that is locked
+	@mkdir -p build/sbom; for app in $(IMAGES); do $(BIN)/python compose/bill_of_materials.py $$app build/sbom/$$app.cdx.json; done
 	@$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
 
 dashboards: setup ## Build the JSON of the Grafana dashboards anew, into dashboards/grafana

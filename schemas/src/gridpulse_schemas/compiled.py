@@ -1,8 +1,10 @@
 """One typed door to numba: compiled functions keep their signatures under strict mypy, and old machine code is never run."""
 
+import atexit
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
@@ -24,13 +26,13 @@ def compiled(function: F) -> F:
 
 @cache
 def _kept(package: str) -> str:
-    """Folder for the machine code of `package` as it is now; "" leaves it to numba: the package is read-only, or is none.
+    """Folder for the machine code of `package` as it is now; "" leaves it to numba (no package, or nothing in a read-only one).
 
     numba looks only at the file of a function, not at those it calls into: one changed rule would leave the kernel that inlines
     it as it was. So the folder is named by all sources, and those of other versions are removed.
     """
     home = _home(package)
-    if home is None or not os.access(home, os.W_OK):
+    if home is None:
         return ""
     kept = home / "__pycache__"
     digest = hashlib.sha256()
@@ -38,10 +40,20 @@ def _kept(package: str) -> str:
         for source in sorted(folder.rglob("*.py")):
             digest.update(source.read_bytes())
     own = kept / f"compiled-{digest.hexdigest()[:16]}"
+    if not os.access(home, os.W_OK):
+        return _borrowed(own) if own.is_dir() else ""
     for other in kept.glob("compiled-*"):
         if other != own:
             shutil.rmtree(other, ignore_errors=True)
     return str(own)
+
+
+def _borrowed(shipped: Path) -> str:
+    """Folder of this process that begins with the machine code shipped in a read-only package: numba writes where it reads."""
+    folder = tempfile.mkdtemp(prefix="gridpulse-compiled-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(shipped, folder, copy_function=os.symlink, dirs_exist_ok=True)
+    return folder
 
 
 def _home(package: str) -> Path | None:

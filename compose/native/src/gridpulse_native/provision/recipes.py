@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["ALERTMANAGER", "APICURIO", "INFLUXD", "KAFKA", "MINIO", "PROMETHEUS", "RECIPES", "Recipe"]
+__all__ = ["ALERTMANAGER", "APICURIO", "COMPOSE_SPEC", "INFLUXD", "KAFKA", "MINIO", "PROMETHEUS", "RECIPES", "Recipe"]
 
 BUILD_NICENESS = 10  # a demo beside the build stays usable
 
@@ -75,6 +75,13 @@ PROMETHEUS_PROGRAM, PROMTOOL_PROGRAM = (
         environment={"CGO_ENABLED": "0"},
     )
     for name in ("prometheus", "promtool")
+)
+COMPOSE_SPEC_PROGRAM = GoProgram(
+    name="compose-spec",
+    module="github.com/compose-spec/compose-go/v2",
+    version="v2.16.2",
+    package="github.com/compose-spec/compose-go/v2/cmd",
+    environment={"CGO_ENABLED": "0"},
 )
 # Flux was written for an older compiler, some of whose warnings are errors today.
 RUSTC_WRAPPER = '#!/bin/sh\nexec "$@" --cap-lints allow\n'
@@ -227,4 +234,12 @@ PROMETHEUS = Recipe(
     slow=True,
 )
 """No part of the stack: dashboards and rules are tested against it."""
-RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER, PROMETHEUS)}
+COMPOSE_SPEC = Recipe(
+    name="compose-spec",
+    version=COMPOSE_SPEC_PROGRAM.version.removeprefix("v"),
+    tools=("go",),
+    otherwise="It reads compose files as `docker compose` does, for the tests.",
+    make=_go_alone(COMPOSE_SPEC_PROGRAM),
+)
+"""No part of the stack: the compose files are tested with it."""
+RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER, PROMETHEUS, COMPOSE_SPEC)}

@@ -1,0 +1,38 @@
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from gridpulse_schemas import compiled
+
+
+def test_shipped_machine_code_is_lent_and_stays_as_it_is(tmp_path: Path) -> None:
+    index = tmp_path / "kernel_1234" / "judge.nbi"
+    index.parent.mkdir()
+    index.write_bytes(b"as built")
+    lent = Path(compiled._borrowed(tmp_path))
+    own = lent / "kernel_1234" / "judge.nbi"
+    assert own.read_bytes() == b"as built"
+    draft = own.with_suffix(".tmp")
+    draft.write_bytes(b"compiled anew")  # as numba does where the processor is another
+    draft.replace(own)
+    assert own.read_bytes() == b"compiled anew"
+    assert index.read_bytes() == b"as built"
+
+
+def test_a_read_only_package_is_not_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Path(compiled._kept.__wrapped__("gridpulse_schemas"))
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    lent = Path(compiled._kept.__wrapped__("gridpulse_schemas"))
+    assert lent.is_relative_to(tempfile.gettempdir())
+    names = {path.relative_to(kept) for path in kept.rglob("*.nb?")}
+    assert {path.relative_to(lent) for path in lent.rglob("*.nb?")} == names
+
+
+def test_a_read_only_package_without_machine_code_is_left_to_numba(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "bare/__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert compiled._kept.__wrapped__("bare") == ""
