@@ -51,7 +51,20 @@ def test_the_api_server_takes_every_object_of_every_example(cluster: ControlPlan
     for manifest in manifests:
         manifest["metadata"]["namespace"] = f"dry-{example.stem}"
         cluster.make(manifest, dryRun="All")
-    assert len(manifests) > 15
+    assert {"StatefulSet", "Deployment", "NetworkPolicy"} <= {manifest["kind"] for manifest in manifests}
+
+
+def test_it_would_not_take_a_mistake(cluster: ControlPlane, helm: Helm) -> None:
+    cluster.make_namespace("wrong", RESTRICTED)
+    (detector,) = (each for each in helm.template("-f", PRODUCTION) if each["kind"] == "StatefulSet")
+    detector["metadata"]["namespace"] = "wrong"
+    detector["spec"]["replica"] = 2
+    with pytest.raises(AssertionError, match="unknown field"):
+        cluster.make(detector, dryRun="All")
+    del detector["spec"]["replica"]
+    del detector["spec"]["template"]["spec"]["securityContext"]["runAsNonRoot"]
+    with pytest.raises(AssertionError, match="runAsNonRoot"):
+        cluster.make(detector, dryRun="All")
 
 
 class Release:
@@ -100,27 +113,33 @@ def rolled_out(workload: Manifest, replicas: int) -> bool:
 
 
 def check_all_there(release: Release, replicas: dict[str, int]) -> None:
-    """Every object is there, every rollout complete, every pod ready, the topics made."""
-    found = [
+    """Every object is there, every rollout complete, every pod ready and on a node of its own, the topics made."""
+    check_rollouts(release, replicas)
+    for each in release.manifests():
         release.cluster.get(each["apiVersion"], each["kind"], release.namespace, each["metadata"]["name"])
-        for each in release.manifests()
-    ]
-    workloads = {
-        each["metadata"]["labels"]["app.kubernetes.io/component"]: each
-        for each in found
-        if each["kind"] in ("Deployment", "StatefulSet")
-    }
-    assert set(workloads) == set(replicas)
-    for name, workload in workloads.items():
-        assert rolled_out(workload, replicas[name]), f"{name}: {workload['status']}"
+    for name, count in replicas.items():
         pods = release.pods(name)
-        assert len(pods) == replicas[name]
+        assert len(pods) == count
         assert all(map(ready, pods))
-        assert len({pod["spec"]["nodeName"] for pod in pods}) == len(pods), "anti-affinity is required"
-    budgets = [each for each in found if each["kind"] == "PodDisruptionBudget"]
-    assert {each["metadata"]["labels"]["app.kubernetes.io/component"] for each in budgets} == set(replicas)
+        assert len({pod["spec"]["nodeName"] for pod in pods}) == count, "anti-affinity is required"
     jobs = [hook for hook in release.status()["hooks"] if hook["kind"] == "Job"]
     assert [hook["last_run"]["phase"] for hook in jobs] == ["Succeeded"]
+
+
+def check_rollouts(release: Release, replicas: dict[str, int]) -> None:
+    """Wait until every workload has its replicas, all of the newest kind: Helm 3 returns a moment before a StatefulSet has."""
+
+    def complete() -> bool:
+        found = {each["metadata"]["labels"]["app.kubernetes.io/component"]: each for each in workloads(release)}
+        return set(found) == set(replicas) and all(rolled_out(each, replicas[name]) for name, each in found.items())
+
+    release.cluster.wait(f"rollouts of {replicas}", complete)
+
+
+def workloads(release: Release) -> list[Manifest]:
+    """Deployments and StatefulSets, with their kind, which the items of a list do not have."""
+    kinds = ("Deployment", "StatefulSet")
+    return [{**each, "kind": kind} for kind in kinds for each in release.cluster.get("apps/v1", kind, release.namespace)["items"]]
 
 
 def make_volumes(cluster: ControlPlane, namespace: str, count: int) -> None:
@@ -169,24 +188,14 @@ def test_install_upgrade_rollback_uninstall(cluster: ControlPlane, recipe: Any) 
     release.helm("rollback", "grid", "1", "--wait", "--timeout", "10m")
     release.runs(IMAGES)
     assert release.config("rules")["rules.toml"].startswith("[sag]\nbelow_pu = 0.88\n")
-    assert all(rolled_out(each, each["spec"]["replicas"]) for each in workloads(cluster, namespace))
-    detectors = len(release.pods("detector"))
-    cluster.wait("as many volumes as detectors", lambda: claims(cluster, namespace) == ["Bound"] * detectors)
+    check_rollouts(release, dict.fromkeys(APPS, 1))
+    cluster.wait("a volume for the one detector", lambda: claims(cluster, namespace) == ["Bound"])
 
     release.helm("uninstall", "grid", "--wait", "--timeout", "10m")
-    assert workloads(cluster, namespace) == []
-    assert claims(cluster, namespace) == ["Bound"] * detectors, "what the detector knows outlives an uninstall"
+    assert workloads(release) == []
+    assert claims(cluster, namespace) == ["Bound"], "what the detector knows outlives an uninstall"
 
 
 def claims(cluster: ControlPlane, namespace: str) -> list[str]:
     """Phase of each volume claim."""
     return [each["status"]["phase"] for each in cluster.get("v1", "PersistentVolumeClaim", namespace)["items"]]
-
-
-def workloads(cluster: ControlPlane, namespace: str) -> list[Manifest]:
-    """Their kind is not in a list's items."""
-    return [
-        {**each, "kind": kind}
-        for kind in ("Deployment", "StatefulSet")
-        for each in cluster.get("apps/v1", kind, namespace)["items"]
-    ]
