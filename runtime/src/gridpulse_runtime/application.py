@@ -1,5 +1,6 @@
 """A Quix Streams application with the settings that were measured to matter (docs/adr), and its health."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -140,7 +141,7 @@ def make_application(
     producer = dict(PRODUCER)
     if guarantee == "exactly-once":
         producer |= {
-            "transactional.id": "-".join(filter(None, (name, part, settings.instance_id or "0"))),
+            "transactional.id": transactional_id(settings, name, part),
             "transaction.timeout.ms": 10_000,
         }
     connection = {key.replace(".", "_"): value for key, value in settings.kafka_client().items()}
@@ -162,6 +163,12 @@ def make_application(
     )
     tell_checkpoints(app, metrics)
     return app
+
+
+def transactional_id(settings: AppSettings, name: str, part: str | None = None) -> str:
+    """One that no other running replica has, since Kafka ends whoever had it before: by host and port where it has no name."""
+    replica = settings.instance_id or f"{socket.gethostname()}-{settings.metrics_port}"
+    return "-".join(filter(None, (name, part, replica)))
 
 
 def tell_checkpoints(app: Application, metrics: AppMetrics) -> None:

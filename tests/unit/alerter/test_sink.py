@@ -197,6 +197,7 @@ def test_maintenance_hides_and_says_so_once(make_sink: Make, server: Any, event:
     with capture_logs() as logs:
         with pytest.raises(SinkBackpressureError):
             sink.flush()
+        server.answers = []  # a request that timed out on a busy machine took none
         assert [line for line in logs if line["event"] == "hidden by maintenance"] == []
         add(sink, event(), 1)
         add(sink, event(feeder_id="feeder-2", anomaly_id="b"), 2)

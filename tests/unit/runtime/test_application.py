@@ -7,8 +7,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from gridpulse_runtime.application import patient, tell_checkpoints
+from gridpulse_runtime.application import patient, tell_checkpoints, transactional_id
 from gridpulse_runtime.metrics import AppMetrics
+from gridpulse_runtime.settings import AppSettings
 
 
 class Broker:
@@ -38,6 +39,17 @@ def test_who_lost_the_partitions_is_told_at_once(code: int) -> None:
     with pytest.raises(KafkaException):
         patient(broker.commit)(offsets=[], asynchronous=False)
     assert broker.committed == []
+
+
+def test_replicas_have_transactional_ids_of_their_own_and_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert transactional_id(AppSettings(instance_id="2"), "detector") == "detector-2"
+    assert transactional_id(AppSettings(instance_id="2"), "influx-sink", "readings") == "influx-sink-readings-2"
+    monkeypatch.setattr("socket.gethostname", lambda: "a")
+    one, beside = (transactional_id(AppSettings(metrics_port=port), "detector") for port in (8000, 8001))
+    assert one != beside
+    assert one == transactional_id(AppSettings(metrics_port=8000), "detector")
+    monkeypatch.setattr("socket.gethostname", lambda: "b")
+    assert transactional_id(AppSettings(metrics_port=8000), "detector") not in (one, beside)
 
 
 class Checkpoint:
