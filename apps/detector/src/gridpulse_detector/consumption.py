@@ -50,11 +50,10 @@ def judge_power(
         return 0, 0
     jump = limits.spike_jump_percent / 100.0 * rated
     severity = spike.confirmed(past, watts, at, jump, limits.spike_at_most_readings)
-    height = abs(past.jump_to - past.jump_from)
-    found = (
-        note(findings[ch.SPIKE], severity, past.jump_at, past.jump_to, past.jump_from, NAN, past.jump_from + jump, height)
-        << ch.SPIKE
-    )
+    found, active = 0, past.active
+    if severity > 0 or active >> ch.SPIKE & 1:
+        before, height = past.jump_from, abs(past.jump_to - past.jump_from)
+        found = note(findings[ch.SPIKE], severity, past.jump_at, past.jump_to, before, NAN, before + jump, height) << ch.SPIKE
     judged = 1 << ch.SPIKE
     amperes, voltage = float(values[CURRENT, row]), float(values[0, row])
     # Without voltage nothing draws: that is another finding.
@@ -65,15 +64,17 @@ def judge_power(
         severity = 0
         if known:
             severity = zero.severity(past.zeros, past.zero_share, past.readings, limits.zero_usual_percent, limits.zero_chance)
-        found |= note(findings[ch.ZERO], severity, at - coarse, watts, NAN, NAN, NAN, 0.0) << ch.ZERO
+        if severity > 0 or active >> ch.ZERO & 1:
+            found |= note(findings[ch.ZERO], severity, at - coarse, watts, NAN, NAN, NAN, 0.0) << ch.ZERO
         judged |= 1 << ch.ZERO
         if past.zeros <= 1 or not known:  # a run teaches once: an anomaly must not teach that it is usual
             weight = max(TEACH, 1.0 / (1.0 + past.readings))
             past.zero_share += weight * ((1.0 if is_zero else 0.0) - past.zero_share)
     if is_meter and not generates:
         severity = reverse_flow.severity(watts, limits.reverse_flow_export_w)
-        limit = -limits.reverse_flow_export_w
-        found |= note(findings[ch.REVERSE_FLOW], severity, at - coarse, watts, NAN, limit, NAN, -watts) << ch.REVERSE_FLOW
+        if severity > 0 or active >> ch.REVERSE_FLOW & 1:
+            limit = -limits.reverse_flow_export_w
+            found |= note(findings[ch.REVERSE_FLOW], severity, at - coarse, watts, NAN, limit, NAN, -watts) << ch.REVERSE_FLOW
         judged |= 1 << ch.REVERSE_FLOW
     return found, judged
 
@@ -111,7 +112,9 @@ def judge_still(
             since, observed = past.still_power_at, float(watts)
     elif volts != volts:
         return 0, 0
-    found = note(findings[ch.STUCK_MEASUREMENT], severity, since, observed, NAN, NAN, NAN, float(at - since))
+    found = 0
+    if severity > 0 or past.active >> ch.STUCK_MEASUREMENT & 1:
+        found = note(findings[ch.STUCK_MEASUREMENT], severity, since, observed, NAN, NAN, NAN, float(at - since))
     return found << ch.STUCK_MEASUREMENT, 1 << ch.STUCK_MEASUREMENT
 
 
@@ -141,7 +144,11 @@ def judge_register(
     delta = register - before
     tolerance = limits.register_backwards_tolerance_wh
     severity = register_backwards.severity(delta, tolerance)
-    found = note(findings[ch.REGISTER_BACKWARDS], severity, at, register, before, before, NAN, -delta) << ch.REGISTER_BACKWARDS
+    found, active = 0, past.active
+    if severity > 0 or active >> ch.REGISTER_BACKWARDS & 1:
+        found = (
+            note(findings[ch.REGISTER_BACKWARDS], severity, at, register, before, before, NAN, -delta) << ch.REGISTER_BACKWARDS
+        )
     judged = 1 << ch.REGISTER_BACKWARDS
     integrable = (
         watts == watts and elapsed <= 1000.0 * limits.sum_check_longest_interval_s and elapsed <= 1.5 * past.spacing + 1.0
@@ -158,7 +165,8 @@ def judge_register(
         past.step /= 10.0
     idle, step_wh = float(past.idle), float(past.step)
     severity = stuck_register.severity(idle, step_wh, limits.stuck_register_missed_wh)
-    found |= note(findings[ch.STUCK_REGISTER], severity, past.moved_at, 0.0, idle, NAN, NAN, idle) << ch.STUCK_REGISTER
+    if severity > 0 or active >> ch.STUCK_REGISTER & 1:
+        found |= note(findings[ch.STUCK_REGISTER], severity, past.moved_at, 0.0, idle, NAN, NAN, idle) << ch.STUCK_REGISTER
     judged |= 1 << ch.STUCK_REGISTER
     if not integrable or delta < -tolerance:
         rebase(past, register, at)

@@ -109,17 +109,17 @@ def judge(
         if newer:
             space(mine, elapsed, interval_ms, at)
         coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
-        flags = status[row]
-        found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, findings)
-        f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, findings)
+        flags, active = status[row], mine.active
+        found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, active, findings)
+        f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, active, findings)
         found, judged = found | f, judged | j
-        f, j = judge_flags(flags, at, findings)
+        f, j = judge_flags(flags, at, active, findings)
         found, judged = found | f, judged | j
-        f, j = judge_temperature(values, row, at, asset.kind == TRANSFORMER, limit, findings)
+        f, j = judge_temperature(values, row, at, asset.kind == TRANSFORMER, limit, active, findings)
         found, judged = found | f, judged | j
         watts = float(values[ACTIVE, row])
         if asset.generates == 0:
-            f, j = judge_power_factor(values, row, at, coarse, asset.power, limit, findings)
+            f, j = judge_power_factor(values, row, at, coarse, asset.power, limit, active, findings)
             found, judged = found | f, judged | j
         if newer:
             f, j = judge_power(
@@ -160,9 +160,9 @@ def judge(
                 taught = min(max(value, mean - half), mean + half)  # an anomaly moves its own baseline no farther
                 severity = 0 if crossed and signal_rows[i] < VOLTS else moving_average.severity(value, mean, half)
                 channel = ch.FIRST_SIGNAL + i
-                found |= (
-                    note(findings[channel], severity, at, value, mean, mean - half, mean + half, abs(value - mean)) << channel
-                )
+                if severity > 0 or active >> channel & 1:
+                    off = abs(value - mean)
+                    found |= note(findings[channel], severity, at, value, mean, mean - half, mean + half, off) << channel
                 judged |= 1 << channel
             if not (crossed and signal_rows[i] < VOLTS):  # beyond a limit it teaches nothing, known band or not
                 sums = panes[pane % panes.shape[0], i, place]
@@ -175,7 +175,8 @@ def judge(
                 channel = ch.FIRST_SIGNAL + signal_rows.size + i
                 score = scoring.step(scores[i, place], value, at)
                 severity = unusual.severity(score, mine.readings, limit.unusual_score, limit.unusual_learn_readings)
-                found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
+                if severity > 0 or active >> channel & 1:
+                    found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
                 judged |= 1 << channel
         for i in range(rollup_rows.size):
             value = float(values[rollup_rows[i], row])

@@ -53,10 +53,12 @@ def judge_voltage(
     coarse: int,
     volts: float,
     limits: Any,
+    active: int,
     findings: npt.NDArray[Any],
 ) -> tuple[int, int, bool]:
     """Interruption, sag, swell, under- and overvoltage: channels found, channels judged (bits), and whether a limit was crossed.
 
+    A finding is filled in only where somebody reads it: it is abnormal, or its channel under watch (`active`, bits).
     `volts` nominal. `coarse` ms: length of the interval the means are of, 0 where it is short enough to show a sag: a low mean of
     a minute or more is an undervoltage from the interval's beginning, and only voltage_min tells a sag.
     """
@@ -72,31 +74,42 @@ def judge_voltage(
         sag_volts = volts
     if coarse > 0 and values[2, row] != values[2, row]:
         swell_volts = volts
+    found = 0
     severity = interruption.severity(low / volts, floor)
-    found = note(findings[ch.INTERRUPTION], severity, at, low, volts, floor * volts, NAN, -low) << ch.INTERRUPTION
+    if severity > 0 or active >> ch.INTERRUPTION & 1:
+        found = note(findings[ch.INTERRUPTION], severity, at, low, volts, floor * volts, NAN, -low) << ch.INTERRUPTION
     limit = limits.undervoltage_below_pu
     severity = sag.low(mean_low / volts, limit, floor)
-    found |= (
-        note(findings[ch.UNDERVOLTAGE], severity, at - coarse, mean_low, volts, limit * volts, NAN, -mean_low) << ch.UNDERVOLTAGE
-    )
+    if severity > 0 or active >> ch.UNDERVOLTAGE & 1:
+        finding = findings[ch.UNDERVOLTAGE]
+        found |= note(finding, severity, at - coarse, mean_low, volts, limit * volts, NAN, -mean_low) << ch.UNDERVOLTAGE
     limit = limits.overvoltage_above_pu
     severity = swell.high(mean_high / volts, limit)
-    found |= (
-        note(findings[ch.OVERVOLTAGE], severity, at - coarse, mean_high, volts, NAN, limit * volts, mean_high) << ch.OVERVOLTAGE
-    )
+    if severity > 0 or active >> ch.OVERVOLTAGE & 1:
+        finding = findings[ch.OVERVOLTAGE]
+        found |= note(finding, severity, at - coarse, mean_high, volts, NAN, limit * volts, mean_high) << ch.OVERVOLTAGE
     limit = limits.sag_below_pu
     severity = sag.low(sag_volts / volts, limit, floor)
-    found |= note(findings[ch.SAG], severity, at, sag_volts, volts, limit * volts, NAN, -sag_volts) << ch.SAG
+    if severity > 0 or active >> ch.SAG & 1:
+        found |= note(findings[ch.SAG], severity, at, sag_volts, volts, limit * volts, NAN, -sag_volts) << ch.SAG
     limit = limits.swell_above_pu
     severity = swell.high(swell_volts / volts, limit)
-    found |= note(findings[ch.SWELL], severity, at, swell_volts, volts, NAN, limit * volts, swell_volts) << ch.SWELL
+    if severity > 0 or active >> ch.SWELL & 1:
+        found |= note(findings[ch.SWELL], severity, at, swell_volts, volts, NAN, limit * volts, swell_volts) << ch.SWELL
     judged = 1 << ch.INTERRUPTION | 1 << ch.UNDERVOLTAGE | 1 << ch.OVERVOLTAGE | 1 << ch.SAG | 1 << ch.SWELL
     return found, judged, found != 0
 
 
 @compiled
 def judge_quality(
-    values: npt.NDArray[np.float32], row: int, at: int, coarse: int, volts: float, limits: Any, findings: npt.NDArray[Any]
+    values: npt.NDArray[np.float32],
+    row: int,
+    at: int,
+    coarse: int,
+    volts: float,
+    limits: Any,
+    active: int,
+    findings: npt.NDArray[Any],
 ) -> tuple[int, int]:
     """THD and unbalance: channels found and judged (bits)."""
     found = judged = 0
@@ -104,21 +117,30 @@ def judge_quality(
     if distortion == distortion:
         limit = limits.thd_above_percent
         severity = thd.severity(distortion, limit)
-        found = note(findings[ch.THD], severity, at - coarse, distortion, NAN, NAN, limit, distortion) << ch.THD
+        if severity > 0 or active >> ch.THD & 1:
+            found = note(findings[ch.THD], severity, at - coarse, distortion, NAN, NAN, limit, distortion) << ch.THD
         judged = 1 << ch.THD
     a, b, c = float(values[0, row]), float(values[VOLTAGE_B, row]), float(values[VOLTAGE_C, row])
     if b == b and c == c and a == a and a + b + c > 1.5 * volts:  # with half the voltage gone it is no unbalance
         off = unbalance.percent(a, b, c)
         limit = limits.unbalance_above_percent
         severity = unbalance.severity(off, limit)
-        found |= note(findings[ch.UNBALANCE], severity, at - coarse, off, NAN, NAN, limit, off) << ch.UNBALANCE
+        if severity > 0 or active >> ch.UNBALANCE & 1:
+            found |= note(findings[ch.UNBALANCE], severity, at - coarse, off, NAN, NAN, limit, off) << ch.UNBALANCE
         judged |= 1 << ch.UNBALANCE
     return found, judged
 
 
 @compiled
 def judge_power_factor(
-    values: npt.NDArray[np.float32], row: int, at: int, coarse: int, rated: float, limits: Any, findings: npt.NDArray[Any]
+    values: npt.NDArray[np.float32],
+    row: int,
+    at: int,
+    coarse: int,
+    rated: float,
+    limits: Any,
+    active: int,
+    findings: npt.NDArray[Any],
 ) -> tuple[int, int]:
     """Low power factor, where enough is drawn: channels found and judged (bits). `rated` VA."""
     watts, vars_ = float(values[ACTIVE, row]), float(values[REACTIVE, row])
@@ -128,5 +150,7 @@ def judge_power_factor(
     heavy = watts > 0.0 and watts > limits.low_power_factor_least_load_percent / 100.0 * rated * factor
     limit = limits.low_power_factor_below
     severity = low_power_factor.severity(factor, limit) if heavy else 0
-    found = note(findings[ch.LOW_POWER_FACTOR], severity, at - coarse, factor, NAN, limit, NAN, -factor)
+    found = 0
+    if severity > 0 or active >> ch.LOW_POWER_FACTOR & 1:
+        found = note(findings[ch.LOW_POWER_FACTOR], severity, at - coarse, factor, NAN, limit, NAN, -factor)
     return found << ch.LOW_POWER_FACTOR, 1 << ch.LOW_POWER_FACTOR
