@@ -60,6 +60,8 @@ EXCEEDED = 0.01
 PACE = 0.015
 """Relative move of the threshold at an exceedance; faster, PACE_EARLY / √count, at the beginning."""
 PACE_EARLY = 0.3
+SETTLED = (PACE_EARLY / PACE) ** 2
+"""Readings after which it is PACE."""
 HEAVIEST = 0.5
 """Upper limit of the Pareto shape; 0 is an exponential tail."""
 TAUGHT = 4.5
@@ -155,16 +157,14 @@ def advance(state: Any, value: float, at_ms: int) -> bool:
 def surprise_of(state: Any, value: float, hour: int) -> float:
     """−log10 of how probable the statistics of `value` are: the least probable, tempered by the second; teaches the tails."""
     resolution = 1e-9 * (abs(value) + abs(state.slow)) + 1e-30
-    pace = max(PACE, PACE_EARLY / math.sqrt(state.count))
-    weight = 1.0 / min(float(state.count), SCALE)
+    pace = PACE if state.count >= SETTLED else PACE_EARLY / math.sqrt(state.count)
+    weight = 1.0 / SCALE if state.count >= SCALE else 1.0 / state.count
     primed = state.count > PRIMING
     first, second = 0.0, 0.0
     for i in range(STATISTICS):
         surprise = judge(state.tails[i], statistic(state, i, value, hour), resolution, primed, weight, pace)
-        if surprise > first:
-            first, second = surprise, first
-        elif surprise > second:
-            second = surprise
+        second = max(second, min(first, surprise))
+        first = max(first, surprise)
     return (first + SECOND * second) / (1.0 + SECOND)
 
 
