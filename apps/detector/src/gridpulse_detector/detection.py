@@ -184,6 +184,7 @@ class Turn:
         timestamps, rows = batch.timestamps(), wiring.rows(batch.roster)
         status = batch.status if batch.status.size else np.zeros(batch.rows, np.int32)
         measured = (timestamps, rows, values_of(batch), registers_of(batch), status, keep, batch.interval_ms, self._offset)
+        outcome.dropped = batch.rows - int(np.count_nonzero(keep))
         start = 0
         while start < batch.rows:
             arguments: tuple[Any, ...] = (
@@ -197,7 +198,6 @@ class Turn:
                 self.move_clock(int(timestamps[start]))
             elif why == kernel.FULL and filled == 0:
                 state.make_room(2 * state.shape.channels)
-        outcome.dropped = batch.rows - int(np.count_nonzero(keep))
         outcome.late, outcome.repeated, outcome.ahead = (int(counts[i]) for i in (kernel.LATE, kernel.REPEATED, kernel.AHEAD))
         outcome.judged = batch.rows - outcome.dropped - outcome.late - outcome.repeated - outcome.ahead
 

@@ -73,33 +73,38 @@ def judge(
     overflow, the caller empties or enlarges them. `values` float32 (signals, rows), `registers` float64 (2, rows) Wh: import,
     export; NaN where not measured. `rows` is the place in the state of each row's meter. `assets` ASSET (places,), `deadbands`
     float64 (signals, places) in the signal's unit, `limits` LIMITS (sets,), `holds` HOLDS (sets, channels). State arrays are
-    those of FeederState and change in place; `findings` FINDING (channels,) is scratch. `interval_ms` 0 where unknown; `offset`
-    of the batch.
+    those of FeederState and change in place; `findings` FINDING (channels,) is scratch. Rows that are not judged, for one of
+    `counts`, are taken out of `keep`. `interval_ms` 0 where unknown; `offset` of the batch.
     """
     channels = slots.shape[1]
     home = feeder[0]
-    filled = 0
+    stop, filled, why = timestamps.size, 0, DONE
     free = unused(episodes)
     tick_end = (home.clock // TICK_MS + 1) * TICK_MS if home.clock != NEVER else NEVER
     for row in range(start, timestamps.size):
         if not keep[row]:
             continue
         if free < channels or filled + channels > events.size:
-            return row, filled, FULL
+            stop, why = row, FULL
+            break
         at = timestamps[row]
         place = rows[row]
         mine = past[place]
         if at >= tick_end:
             if in_doubt(home, past, place, at, grace_ms):
                 counts[AHEAD] += 1
+                keep[row] = False
                 continue
-            return row, filled, TICK
+            stop, why = row, TICK
+            break
         pane = at // pane_ms
         if pane <= home.closed:
             counts[LATE] += 1
+            keep[row] = False
             continue
         if is_repeat(mine.recent, at):
             counts[REPEATED] += 1
+            keep[row] = False
             continue
         home.clock = max(home.clock, at)
         asset = assets[place]
@@ -178,10 +183,6 @@ def judge(
                 if severity > 0 or active >> channel & 1:
                     found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
                 judged |= 1 << channel
-        for i in range(rollup_rows.size):
-            value = float(values[rollup_rows[i], row])
-            if value == value:
-                add(aggregates[pane % panes.shape[0], i], value)
         if at >= tick_end - TICK_MS:  # a late one would smear the second that is running
             hear_frequency(home, float(values[FREQUENCY, row]), at, limit.frequency_nominal_hz, limit.frequency_band_hz)
         todo = found | (judged & mine.active)
@@ -197,7 +198,8 @@ def judge(
                         filled += step(mine, own, channel, episodes, finding, place, at, offset, hold, event)
             if mine.active != before:
                 free = unused(episodes)
-    return timestamps.size, filled, DONE
+    roll_up(start, stop, timestamps, values, keep, rollup_rows, pane_ms, aggregates)
+    return stop, filled, why
 
 
 @compiled
@@ -328,10 +330,32 @@ def hear_frequency(feeder: Any, hertz: float, at: int, nominal: float, band: flo
 
 
 @compiled
-def add(aggregate: Any, value: float) -> None:
-    """Add a reading to the feeder's pane."""
-    aggregate.count += 1
-    aggregate.total += value
-    aggregate.squares += value * value
-    aggregate.low = min(aggregate.low, value)
-    aggregate.high = max(aggregate.high, value)
+def roll_up(
+    start: int,
+    stop: int,
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float32],
+    keep: npt.NDArray[np.bool_],
+    rollup_rows: npt.NDArray[np.int32],
+    pane_ms: int,
+    aggregates: npt.NDArray[Any],
+) -> None:
+    """Add the rows kept of `start` to before `stop` to the feeder's panes: signal by signal, so that sums stay in registers."""
+    for i in range(rollup_rows.size):
+        signal = rollup_rows[i]
+        row = start
+        while row < stop:
+            pane = timestamps[row] // pane_ms
+            mine = aggregates[pane % aggregates.shape[0], i]
+            count, total, squares, low, high = mine.count, mine.total, mine.squares, mine.low, mine.high
+            begin, end = pane * pane_ms, (pane + 1) * pane_ms
+            while row < stop and begin <= timestamps[row] < end:
+                value = float(values[signal, row])
+                if keep[row] and value == value:
+                    count += 1
+                    total += value
+                    squares += value * value
+                    low = min(low, value)
+                    high = max(high, value)
+                row += 1
+            mine.count, mine.total, mine.squares, mine.low, mine.high = count, total, squares, low, high
