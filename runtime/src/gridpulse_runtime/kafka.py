@@ -100,7 +100,7 @@ def registry_of(settings: KafkaSettings) -> Registry:
     password = settings.schema_registry_password
     return Registry(
         settings.schema_registry_url,
-        ca=settings.tls_ca,
+        ca=settings.https_ca(),
         user=settings.schema_registry_username,
         password=password.get_secret_value() if password else None,
     )

@@ -43,5 +43,5 @@ def file_system(settings: ObjectStoreSettings) -> pafs.FileSystem:
         endpoint_override=address.netloc,
         connect_timeout=CONNECT_SECONDS,
         request_timeout=max(60.0, settings.s3_timeout),
-        tls_ca_file_path=settings.tls_ca and str(settings.tls_ca),
+        tls_ca_file_path=settings.https_ca(),
     )

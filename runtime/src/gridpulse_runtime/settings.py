@@ -71,6 +71,10 @@ class KafkaSettings(BaseSettings):
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, SecretFileSource(settings_cls)
 
+    def https_ca(self) -> str | None:
+        """File of the authority that https servers are checked by, as client libraries take it; None for the system's."""
+        return str(self.tls_ca) if self.tls_ca else None
+
     def kafka_client(self) -> dict[str, Any]:
         """Librdkafka settings of any client."""
         settings: dict[str, Any] = {

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from gridpulse_schemas.errors import DecodeError, RegistryUnavailableError
@@ -38,13 +37,13 @@ class Registry:
     """
 
     def __init__(
-        self, url: str, timeout: float = 5.0, *, ca: Path | None = None, user: str | None = None, password: str | None = None
+        self, url: str, timeout: float = 5.0, *, ca: str | None = None, user: str | None = None, password: str | None = None
     ) -> None:
         root = url.rstrip("/")
         self.url = root if "/apis/" in root else f"{root}/apis/ccompat/v7"
         settings: dict[str, Any] = {"url": self.url, "timeout": timeout, "max.retries": 2}
         if ca:
-            settings["ssl.ca.location"] = str(ca)
+            settings["ssl.ca.location"] = ca
         if user:
             settings["basic.auth.user.info"] = f"{user}:{password or ''}"
         self._client = SchemaRegistryClient(settings)

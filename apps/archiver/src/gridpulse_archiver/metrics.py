@@ -25,8 +25,6 @@ OBJECTS = Counter("gridpulse_archiver_objects", "Objects stored", ["kind"])
 BYTES = Counter("gridpulse_archiver_bytes", "Bytes stored", ["kind"])
 PENDING = Gauge("gridpulse_archiver_pending_rows", "Rows that wait for their object")
 REPEATS = Counter("gridpulse_archiver_repeats", "Rows or records dropped because they had been taken before", ["topic"])
-for topic in (VALID, ANOMALIES, ROLLUPS):
-    REPEATS.labels(topic)
 SKIPPED = Counter("gridpulse_archiver_skipped", "Records that were sent again for another app", ["topic"])
 DEAD_LETTERS = Counter("gridpulse_archiver_dead_letters", "Records dead-lettered", ["reason"])
 for reason in ("bad_frame", "unknown_schema", "schema_mismatch", "malformed", "no_key"):
@@ -39,6 +37,7 @@ GAPS = Counter(
     ["topic"],
 )
 for topic in (VALID, ANOMALIES, ROLLUPS):
+    REPEATS.labels(topic)
     GAPS.labels(topic)
 LEFT = Counter("gridpulse_archiver_left_objects", "Objects of aborted writes that were removed")
 WRITE = latency_histogram("gridpulse_archiver_write_seconds", "Time to make and store one object")

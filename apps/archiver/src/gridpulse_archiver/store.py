@@ -53,9 +53,7 @@ class Bucket:
         self._where = f"the S3 server at {settings.s3_endpoint} (GRIDPULSE_S3_ENDPOINT)"
         address = urlsplit(settings.s3_endpoint)
         access, secret = settings.credentials()
-        self._http = urllib3.PoolManager(
-            timeout=settings.s3_timeout, retries=False, maxsize=16, ca_certs=settings.tls_ca and str(settings.tls_ca)
-        )
+        self._http = urllib3.PoolManager(timeout=settings.s3_timeout, retries=False, maxsize=16, ca_certs=settings.https_ca())
         self._client = Minio(
             address.netloc,
             access_key=access,

@@ -173,14 +173,13 @@ def judge_outages(
     """Outages of feeder, transformers and meters, and the storm that they may be; `filled` moved on."""
     all_ = tally[0]
     finding = findings[ch.OUTAGE]
+    limit, hold = limits[assets[0].set], holds[assets[0].set]
     open_ = phase_of(slots[0], ch.OUTAGE, episodes) == OPEN
-    blame = limits[assets[0].set].outage_blame_percent
-    dark = not alone(assets, tally) and group_out(all_.out, all_.quiet, all_.size, open_, blame)
+    dark = not alone(assets, tally) and group_out(all_.out, all_.quiet, all_.size, open_, limit.outage_blame_percent)
     all_.is_out = 1 if dark else 0
-    groups = recent = 0
-    newest = NEVER
+    groups = recent = newest = 0
     for i in range(1, assets.size):
-        newest = max(newest, past[i].out_since if past[i].out_since != 0 else NEVER)
+        newest = max(newest, past[i].out_since)
         asset, own = assets[i], tally[i]
         if asset.kind == TRANSFORMER and own.size > 0 and not dark:
             open_ = phase_of(slots[i], ch.OUTAGE, episodes) == OPEN
@@ -197,41 +196,20 @@ def judge_outages(
     for i in range(1, assets.size):
         asset, own = assets[i], tally[i]
         covered = asset.parent >= 0 and tally[asset.parent].is_out
-        if (
-            asset.kind == METER
-            and own.quiet
-            and not covered
-            and now - own.newest <= 1000.0 * limits[assets[0].set].storm_window_s
-        ):
+        if asset.kind == METER and own.quiet and not covered and now - own.newest <= 1000.0 * limit.storm_window_s:
             unheard += 1
     groups, recent = (groups + min(unheard, groups), recent + min(unheard, recent)) if not dark else (groups, recent)
-    filled, storm = judge_storm(
-        now,
-        offset,
-        groups,
-        recent,
-        newest,
-        limits[assets[0].set],
-        holds[assets[0].set],
-        past,
-        slots,
-        episodes,
-        findings,
-        events,
-        filled,
-    )
+    filled, storm = judge_storm(now, offset, groups, recent, newest, limit, hold, past, slots, episodes, findings, events, filled)
     if dark or past[0].active >> ch.OUTAGE & 1:
         note(finding, 4 if dark else 0, earliest(0, assets, past, now), float(all_.out), NAN, NAN, NAN, float(all_.out))
-        filled += step(
-            past[0], slots[0], ch.OUTAGE, episodes, finding, 0, now, offset, holds[assets[0].set, ch.OUTAGE], events[filled]
-        )
+        filled += step(past[0], slots[0], ch.OUTAGE, episodes, finding, 0, now, offset, hold[ch.OUTAGE], events[filled])
     for i in range(1, assets.size):
         asset, own, mine = assets[i], tally[i], past[i]
         if mine.dark_since != 0:
             above = past[0].active | (past[asset.parent].active if asset.parent >= 0 else 0)
             if not storm and not (above >> ch.OUTAGE | (above | mine.active) >> ch.SILENT) & 1:
-                hold = holds[asset.set, ch.OUTAGE]
-                filled = tell_past_outage(i, offset, hold, mine, slots[i], episodes, finding, events, filled)
+                own_hold = holds[asset.set, ch.OUTAGE]
+                filled = tell_past_outage(i, offset, own_hold, mine, slots[i], episodes, finding, events, filled)
             mine.dark_since = 0
         watched = mine.active >> ch.OUTAGE & 1
         if asset.kind == TRANSFORMER:

@@ -36,7 +36,7 @@ class Influx:
         self._bucket = settings.influx_bucket
         self._retention = settings.influx_retention
         self._where = f"InfluxDB at {settings.influx_url} (GRIDPULSE_INFLUX_URL)"
-        ca = settings.tls_ca and str(settings.tls_ca)
+        ca = settings.https_ca()
         timeout_ms = int(settings.influx_timeout * 1000)
         self._client = InfluxDBClient(
             settings.influx_url, token=settings.token(), org=self._org, timeout=timeout_ms, ssl_ca_cert=ca

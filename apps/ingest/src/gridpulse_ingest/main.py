@@ -32,8 +32,7 @@ def run(settings: IngestSettings, health: Health) -> None:
 
 def commands() -> Mapping[str, Callable[..., None]]:
     """What the program can do besides."""
-    from gridpulse_ingest.acls import acls  # noqa: PLC0415
-    from gridpulse_ingest.topics import topics  # noqa: PLC0415
+    from gridpulse_ingest.kafka_setup import acls, topics  # noqa: PLC0415
 
     return {"topics": topics, "acls": acls}
 

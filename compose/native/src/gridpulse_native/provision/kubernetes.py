@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gridpulse_native.provision.golang import GoProgram, build_program, copy_from_module
-from gridpulse_native.provision.recipes import Recipe
+from gridpulse_native.provision.golang import GoProgram, copy_from_module
+from gridpulse_native.provision.recipes import NO_C, Recipe, go_recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CHART_TESTS", "CLUSTER", "CLUSTER_TESTS", "CRDS", "HELM", "HELM_3", "STAGES"]
 
-NO_C = {"CGO_ENABLED": "0"}
 KUBERNETES_MINOR, KUBERNETES_PATCH = 37, 2
 KUBERNETES_VERSION = f"v1.{KUBERNETES_MINOR}.{KUBERNETES_PATCH}"
 # Kubernetes requires these at v0.0.0 and replaces them by folders of its own repository; published they are modules of their own.
@@ -50,15 +49,6 @@ KEDA = ("github.com/kedacore/keda/v2", "v2.21.0")
 PROMETHEUS_OPERATOR = ("github.com/prometheus-operator/prometheus-operator", "v0.85.0")
 
 
-def _recipe(name: str, *programs: GoProgram, otherwise: str) -> Recipe:
-    def make(shop: Workshop, tools: Mapping[str, str]) -> None:
-        for program in programs:
-            build_program(shop, tools["go"], program)
-
-    version = programs[0].version.removeprefix("v")
-    return Recipe(name=name, version=version, tools=("go",), otherwise=otherwise, make=make, slow=True)
-
-
 def _make_crds(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_from_module(shop, tools["go"], *KEDA, {"config/crd/bases": "keda"})
     copy_from_module(shop, tools["go"], *PROMETHEUS_OPERATOR, {"example/prometheus-operator-crd": "prometheus-operator"})
@@ -68,10 +58,10 @@ def _make_stages(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_from_module(shop, tools["go"], KWOK.module, KWOK.version, {"kustomize/stage": "stage"})
 
 
-HELM = _recipe("helm", _helm(4, "v4.3.1"), otherwise="The tests of the chart are skipped without it.")
-HELM_3 = _recipe("helm", _helm(3, "v3.22.0"), otherwise="make test-cluster needs it.")
+HELM = go_recipe(_helm(4, "v4.3.1"), otherwise="The tests of the chart are skipped without it.")
+HELM_3 = go_recipe(_helm(3, "v3.22.0"), otherwise="make test-cluster needs it.")
 CLUSTER = tuple(
-    _recipe(program.name, program, otherwise="make test-cluster needs it.")
+    go_recipe(program, otherwise="make test-cluster needs it.")
     for program in (*map(_kubernetes, ("kube-apiserver", "kube-controller-manager", "kube-scheduler")), ETCD, KWOK)
 )
 """A control plane: API server, controller manager, scheduler, their store, and what plays the nodes."""

@@ -18,9 +18,22 @@ if TYPE_CHECKING:
 
     from gridpulse_native.provision.workshop import Workshop
 
-__all__ = ["ALERTMANAGER", "APICURIO", "COMPOSE_SPEC", "INFLUXD", "KAFKA", "MINIO", "PROMETHEUS", "RECIPES", "Recipe"]
+__all__ = [
+    "ALERTMANAGER",
+    "APICURIO",
+    "COMPOSE_SPEC",
+    "INFLUXD",
+    "KAFKA",
+    "MINIO",
+    "NO_C",
+    "PROMETHEUS",
+    "RECIPES",
+    "Recipe",
+    "go_recipe",
+]
 
 BUILD_NICENESS = 10  # a demo beside the build stays usable
+NO_C = {"CGO_ENABLED": "0"}
 
 KAFKA_VERSION = "4.3.1"
 # Kafka's artifacts depend on the logging API only; without a binding the broker runs mute.
@@ -49,21 +62,21 @@ FLUX_BUILDER = GoProgram(
     module="github.com/influxdata/pkg-config",
     version="v0.2.14",
     package="github.com/influxdata/pkg-config",
-    environment={"CGO_ENABLED": "0"},
+    environment=NO_C,
 )
 MINIO_PROGRAM = GoProgram(
     name="minio",
     module="github.com/minio/minio",
     version="v0.0.0-20260212201848-7aac2a2c5b7c",
     package="github.com/minio/minio",
-    environment={"CGO_ENABLED": "0"},
+    environment=NO_C,
 )
 ALERTMANAGER_PROGRAM = GoProgram(
     name="alertmanager",
     module="github.com/prometheus/alertmanager",
     version="v0.28.1",
     package="github.com/prometheus/alertmanager/cmd/alertmanager",
-    environment={"CGO_ENABLED": "0"},
+    environment=NO_C,
 )
 PROMETHEUS_PROGRAM, PROMTOOL_PROGRAM = (
     GoProgram(
@@ -72,7 +85,7 @@ PROMETHEUS_PROGRAM, PROMTOOL_PROGRAM = (
         version="v0.313.5",  # Prometheus 3.13
         package=f"github.com/prometheus/prometheus/cmd/{name}",
         tags="remove_all_sd",  # the clouds it can find targets in are most of what would be compiled
-        environment={"CGO_ENABLED": "0"},
+        environment=NO_C,
     )
     for name in ("prometheus", "promtool")
 )
@@ -81,7 +94,7 @@ COMPOSE_SPEC_PROGRAM = GoProgram(
     module="github.com/compose-spec/compose-go/v2",
     version="v2.16.2",
     package="github.com/compose-spec/compose-go/v2/cmd",
-    environment={"CGO_ENABLED": "0"},
+    environment=NO_C,
 )
 # Flux was written for an older compiler, some of whose warnings are errors today.
 RUSTC_WRAPPER = '#!/bin/sh\nexec "$@" --cap-lints allow\n'
@@ -119,9 +132,15 @@ def _make_apicurio(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_archive(shop, tools["mvn"], f"io.apicurio:apicurio-registry-app:{APICURIO_VERSION}:tar.gz:all")
 
 
-def _go_alone(program: GoProgram) -> Callable[[Workshop, Mapping[str, str]], None]:
-    """Make a program that needs nothing but Go."""
-    return lambda shop, tools: build_program(shop, tools["go"], program)
+def go_recipe(*programs: GoProgram, otherwise: str, slow: bool = True) -> Recipe:
+    """Recipe of programs that need nothing but Go, called and versioned as the first of them."""
+
+    def make(shop: Workshop, tools: Mapping[str, str]) -> None:
+        for program in programs:
+            build_program(shop, tools["go"], program)
+
+    version = programs[0].version.removeprefix("v")
+    return Recipe(name=programs[0].name, version=version, tools=("go",), otherwise=otherwise, make=make, slow=slow)
 
 
 def _make_influxd(shop: Workshop, tools: Mapping[str, str]) -> None:
@@ -140,11 +159,6 @@ def _make_influxd(shop: Workshop, tools: Mapping[str, str]) -> None:
     _forget_partial_flux(shop, tools["go"])
     build_program(shop.having({**own, **_rust_toolchain(shop)}), tools["go"], INFLUX_PROGRAM)
     shutil.rmtree(helper)
-
-
-def _make_prometheus(shop: Workshop, tools: Mapping[str, str]) -> None:
-    build_program(shop, tools["go"], PROMETHEUS_PROGRAM)
-    build_program(shop, tools["go"], PROMTOOL_PROGRAM)
 
 
 def _rust_toolchain(shop: Workshop) -> dict[str, str]:
@@ -208,38 +222,15 @@ INFLUXD = Recipe(
     make=_make_influxd,
     slow=True,
 )
-MINIO = Recipe(
-    name="minio",
-    version=MINIO_PROGRAM.version.removeprefix("v"),
-    tools=("go",),
-    otherwise="Or put minio on PATH, or set GRIDPULSE_S3_ENDPOINT, _ACCESS_KEY and _SECRET_KEY.",
-    make=_go_alone(MINIO_PROGRAM),
-    slow=True,
-)
-ALERTMANAGER = Recipe(
-    name="alertmanager",
-    version=ALERTMANAGER_PROGRAM.version.removeprefix("v"),
-    tools=("go",),
-    otherwise="Or put alertmanager on PATH (Debian: prometheus-alertmanager).",
-    make=_go_alone(ALERTMANAGER_PROGRAM),
-    slow=True,
-)
+MINIO = go_recipe(MINIO_PROGRAM, otherwise="Or put minio on PATH, or set GRIDPULSE_S3_ENDPOINT, _ACCESS_KEY and _SECRET_KEY.")
+ALERTMANAGER = go_recipe(ALERTMANAGER_PROGRAM, otherwise="Or put alertmanager on PATH (Debian: prometheus-alertmanager).")
 """No part of the stack: the alerter is tested against it."""
-PROMETHEUS = Recipe(
-    name="prometheus",
-    version=PROMETHEUS_PROGRAM.version.removeprefix("v"),
-    tools=("go",),
-    otherwise="Or put prometheus and promtool on PATH (Debian: prometheus).",
-    make=_make_prometheus,
-    slow=True,
+PROMETHEUS = go_recipe(
+    PROMETHEUS_PROGRAM, PROMTOOL_PROGRAM, otherwise="Or put prometheus and promtool on PATH (Debian: prometheus)."
 )
 """No part of the stack: dashboards and rules are tested against it."""
-COMPOSE_SPEC = Recipe(
-    name="compose-spec",
-    version=COMPOSE_SPEC_PROGRAM.version.removeprefix("v"),
-    tools=("go",),
-    otherwise="It reads compose files as `docker compose` does, for the tests.",
-    make=_go_alone(COMPOSE_SPEC_PROGRAM),
+COMPOSE_SPEC = go_recipe(
+    COMPOSE_SPEC_PROGRAM, otherwise="It reads compose files as `docker compose` does, for the tests.", slow=False
 )
 """No part of the stack: the compose files are tested with it."""
 RECIPES = {recipe.name: recipe for recipe in (KAFKA, APICURIO, INFLUXD, MINIO, ALERTMANAGER, PROMETHEUS, COMPOSE_SPEC)}
