@@ -29,6 +29,7 @@ fi
 
 [ -x .venv/bin/python ] || "$uv" venv --quiet --python "$(python3 -c 'import sys; print(sys.executable)')" .venv
 say "setup: installing the locked packages (a minute the first time)"
-"$uv" pip sync --quiet --python .venv/bin/python --require-hashes requirements.lock
+# Bytecode too: where Python may not write it (PYTHONDONTWRITEBYTECODE), every start of an app would compile for two seconds.
+"$uv" pip sync --quiet --compile-bytecode --python .venv/bin/python --require-hashes requirements.lock
 "$uv" pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation "${@/#/-e./}"
 touch .venv/ready

@@ -381,7 +381,6 @@ def test_the_detector_keeps_its_state_and_its_name(plain: Plain) -> None:
     environment = {each["name"]: each for each in container["env"]}
     assert environment["GRIDPULSE_STATE_DIR"]["value"] == "/state"
     assert environment["GRIDPULSE_INSTANCE_ID"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
-    assert float(environment["GRIDPULSE_SESSION_TIMEOUT"]["value"]) > AppSettings().session_timeout
     assert detector["spec"]["podManagementPolicy"] == "Parallel"
     assert detector["spec"]["serviceName"] == one(plain(), "Service", "detector")["metadata"]["name"]
     for app in ("ingest", "influx-sink", "archiver", "alerter"):

@@ -17,7 +17,7 @@ from quixstreams.sinks import BaseSink
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
-from gridpulse_runtime.settings import AppSettings
+from gridpulse_runtime.settings import CLIENT, AppSettings
 from gridpulse_schemas.topics import TOPICS
 
 __all__ = [
@@ -42,6 +42,8 @@ CHANGELOG = {
     "delete.retention.ms": "3600000",
 }
 """The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
+HEARTBEAT_SECONDS = 1.5
+"""A rebalance is heard of with the next heartbeat."""
 COMMIT_PATIENCE = 20.0
 COORDINATOR_AWAY = (
     KafkaError._WAIT_COORD,  # noqa: SLF001  their names
@@ -127,8 +129,9 @@ def make_application(
     by Quix.
     """
     consumer = {
-        "session.timeout.ms": int(settings.session_timeout * 1000),
-        "heartbeat.interval.ms": max(300, int(settings.session_timeout * 1000 / 4)),
+        **CLIENT,
+        "session.timeout.ms": int(settings.session_seconds * 1000),
+        "heartbeat.interval.ms": int(min(HEARTBEAT_SECONDS, settings.session_seconds / 4) * 1000),
         "fetch.wait.max.ms": 10,
         "fetch.message.max.bytes": 4_194_304,
         "queued.max.messages.kbytes": 65_536,
@@ -138,13 +141,13 @@ def make_application(
     if settings.instance_id:
         consumer["group.instance.id"] = f"{name}-{settings.instance_id}"
     guarantee = settings.processing_guarantee if exactly_once_offered else "at-least-once"
-    producer = dict(PRODUCER)
+    producer = PRODUCER | CLIENT
     if guarantee == "exactly-once":
         producer |= {
             "transactional.id": transactional_id(settings, name, part),
             "transaction.timeout.ms": 10_000,
         }
-    connection = {key.replace(".", "_"): value for key, value in settings.kafka_client().items()}
+    connection = {key.replace(".", "_"): value for key, value in settings.kafka_connection().items()}
     app = StreamApplication(
         broker_address=ConnectionConfig(**connection),
         consumer_group=group_of(settings, name, part),

@@ -8,11 +8,15 @@ from pydantic import Field, FilePath, SecretStr, StringConstraints, ValidationEr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
-__all__ = ["BAD_SETTINGS", "PREFIX", "AppSettings", "KafkaSettings", "load"]
+__all__ = ["BAD_SETTINGS", "CLIENT", "PREFIX", "AppSettings", "KafkaSettings", "load"]
 
 PREFIX = "GRIDPULSE_"
 BAD_SETTINGS = 2
 """Exit code of a process whose settings are wrong."""
+CLIENT = {"reconnect.backoff.max.ms": 1000}
+"""Librdkafka's 10 s keep clients away from a broker that is long back."""
+NAMED_SESSION, UNNAMED_SESSION = 45.0, 6.0
+"""Seconds. Kafka's own default; and the shortest that a broker grants by default."""
 
 HttpUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+", strip_whitespace=True)]
 Settings = TypeVar("Settings", bound=BaseSettings)
@@ -77,6 +81,10 @@ class KafkaSettings(BaseSettings):
 
     def kafka_client(self) -> dict[str, Any]:
         """Librdkafka settings of any client."""
+        return self.kafka_connection() | CLIENT
+
+    def kafka_connection(self) -> dict[str, Any]:
+        """Of them, where the brokers are and how they are spoken to."""
         settings: dict[str, Any] = {
             "bootstrap.servers": self.kafka_bootstrap,
             "security.protocol": self.kafka_security_protocol.lower(),
@@ -109,7 +117,19 @@ class AppSettings(KafkaSettings):
     metrics_port: int = Field(0, ge=0, le=65535, description="port of /metrics, /livez and /readyz; 0 for none")
     metrics_host: str = Field("127.0.0.1", description="address that port listens on")
     commit_interval: float = Field(10.0, gt=0, le=300, description="seconds between checkpoints")
-    session_timeout: float = Field(6.0, ge=1, le=300, description="seconds until Kafka gives up a silent replica")
+    session_timeout: float | None = Field(
+        None,
+        ge=1,
+        le=300,
+        description="seconds until Kafka gives up a silent replica; 45 with an instance id, which returns to its place, else 6",
+    )
+
+    @property
+    def session_seconds(self) -> float:
+        """Session timeout in effect. One that takes its place again can be waited for, through a restart of Kafka too."""
+        if self.session_timeout is not None:
+            return self.session_timeout
+        return NAMED_SESSION if self.instance_id else UNNAMED_SESSION
 
 
 def load(settings: type[Settings], **overrides: Any) -> Settings:

@@ -9,12 +9,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from disturbed.apps import APPS, Replica
-
-if TYPE_CHECKING:
-    from disturbed.pipeline import Pipeline
+from disturbed.pipeline import SESSION, Pipeline
 
 __all__ = ["DISTURBANCES", "Disturbance", "Recovery"]
 
@@ -22,6 +19,8 @@ PATIENCE = 120.0
 POLL = 0.05
 FIRST_SEEN = {"kafka": "detector", "registry": "detector", "influx": "influx-sink", "s3": "archiver"}
 """Of each server, the app whose output shows that it is back."""
+NEEDED = ("kafka", "influx", "s3")
+"""Without which that app puts nothing out. What it still had in hand when the server died does not count as output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class Recovery:
     seconds: float
 
 
-Disturbance = Callable[["Pipeline", random.Random], Recovery]
+Disturbance = Callable[[Pipeline, random.Random], Recovery]
 
 
 def until_output(replica: Replica, before: tuple[int, float]) -> None:
@@ -68,7 +67,7 @@ def app_paused(app: str) -> Disturbance:
     def pause(pipeline: Pipeline, rng: random.Random) -> Recovery:
         replica = pipeline.apps.of(app)
         replica.process.signal(signal.SIGSTOP)
-        time.sleep(rng.uniform(6.5, 9))
+        time.sleep(SESSION + rng.uniform(0.5, 3))
         replica.process.signal(signal.SIGCONT)
         began, before = time.monotonic(), replica.output
         until_output(replica, before)
@@ -103,8 +102,9 @@ def server_killed(name: str) -> Disturbance:
         server, watched = pipeline.stack.servers[name], pipeline.apps.of(FIRST_SEEN[name])
         began = time.monotonic()
         server.kill()
+        before = watched.output
         server.start()
-        until_output(watched, watched.output)
+        until_output(watched, watched.output if name in NEEDED else before)
         return Recovery(f"{server.title} killed", watched.app, 1, time.monotonic() - began)
 
     return kill

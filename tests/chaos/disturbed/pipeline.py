@@ -24,10 +24,12 @@ from gridpulse_native import Stack
 from gridpulse_native.process import Process
 from gridpulse_schemas.topics import TOPICS
 
-__all__ = ["Pipeline"]
+__all__ = ["SESSION", "Pipeline"]
 
 DISK_MB = 1024
 PATIENCE = 180.0
+SESSION = 20
+"""Seconds until Kafka gives up a silent replica: less than the default, so that a pause can outlast it."""
 
 
 class Pipeline:
@@ -59,6 +61,7 @@ class Pipeline:
             "GRIDPULSE_WEBHOOK_SECRET": secret,
             "GRIDPULSE_WEBHOOK_ALLOW_PRIVATE": "true",
             "GRIDPULSE_ARCHIVE_INTERVAL": "2",
+            "GRIDPULSE_SESSION_TIMEOUT": str(SESSION),
         }
         self.has_small_disk = self._mount_small_disk()
         self.apps = Supervisor({**self.environment, **addresses, **self.variables}, self.folder)

@@ -113,7 +113,7 @@ def test_settings_do_not_change() -> None:
 
 def test_a_plain_connection_carries_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRIDPULSE_KAFKA_SASL_PASSWORD", "unused")
-    client = load(Settings).kafka_client()
+    client = load(Settings).kafka_connection()
     assert client == {"bootstrap.servers": "127.0.0.1:9092", "security.protocol": "plaintext"}
 
 
@@ -137,3 +137,12 @@ def test_a_certificate_file_that_is_not_there(
     with pytest.raises(SystemExit, match="2"):
         load(Settings)
     assert f"GRIDPULSE_{name}: Path does not point to a file" in capsys.readouterr().err
+
+
+def test_a_replica_that_has_a_name_is_waited_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through a restart of the only broker; another must go before its partitions are given away."""
+    assert load(AppSettings).session_seconds == 6
+    monkeypatch.setenv("GRIDPULSE_INSTANCE_ID", "0")
+    assert load(AppSettings).session_seconds == 45
+    monkeypatch.setenv("GRIDPULSE_SESSION_TIMEOUT", "20")
+    assert load(AppSettings).session_seconds == 20

@@ -29,7 +29,12 @@ class AssetFeed:
     def __init__(self, settings: KafkaSettings, codec: Codec, book: AssetBook) -> None:
         self._codec, self._book = codec, book
         self._consumer = Consumer(
-            {**settings.kafka_client(), "group.id": "gridpulse-detector-assets", "enable.auto.commit": False}
+            {
+                **settings.kafka_client(),
+                "group.id": "gridpulse-detector-assets",
+                "enable.auto.commit": False,
+                "fetch.wait.max.ms": 50,  # `complete` asks over the same connection, and waits until a fetch has returned
+            }
         )
         partitions = self._consumer.list_topics(ASSETS, timeout=TIMEOUT).topics[ASSETS].partitions
         self._places = [TopicPartition(ASSETS, number, OFFSET_BEGINNING) for number in partitions]

@@ -28,10 +28,10 @@ def run(settings: DetectorSettings, health: Health) -> None:
     ensure_topics(settings, (VALID, ASSETS, ANOMALIES, ROLLUPS))
     codec = connect_codec(settings)
     assets = AssetBook()
-    assets.source = follow_assets(settings, codec, assets)
-    app = make_application(settings, "detector", AppMetrics.of("detector"))
     detector = Detector(rules, assets)
     detector.warm_up()
+    assets.source = follow_assets(settings, codec, assets)
+    app = make_application(settings, "detector", AppMetrics.of("detector"))
     if settings.rules is not None:
         RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)

@@ -25,6 +25,8 @@ EXPIRED = re.compile(r"partial write: dropped (\d+) points outside retention pol
 FASTEST = 1
 """gzip level: a sixth of the size for a tenth of what level 9 costs."""
 CHECK_SECONDS = 5.0
+THREADS = 4
+"""That may write at once, each over a connection that is kept."""
 T = TypeVar("T")
 
 
@@ -48,7 +50,7 @@ class Influx:
             "Content-Encoding": "gzip",
             "Content-Type": "text/plain; charset=utf-8",
         }
-        self._pool = urllib3.PoolManager(timeout=settings.influx_timeout, retries=False, ca_certs=ca)
+        self._pool = urllib3.PoolManager(maxsize=THREADS, timeout=settings.influx_timeout, retries=False, ca_certs=ca)
         self._checked_at = -CHECK_SECONDS
         self._verdict: str | None = None
 
