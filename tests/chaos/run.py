@@ -67,25 +67,31 @@ def campaign(names: list[str], options: argparse.Namespace) -> list[Round]:
 
 
 def report(rounds: list[Round], path: Path | None) -> int:
-    seconds = np.array([recovery.seconds for one in rounds for recovery in one.recoveries])
-    killed = np.array([recovery.seconds for one in rounds for recovery in one.recoveries if recovery.kills])
+    recoveries = [recovery for one in rounds for recovery in one.recoveries]
+    killed = {
+        "one killed": [one.seconds for one in recoveries if one.kills == 1],
+        "everything killed": [one.seconds for one in recoveries if one.kills > 1],
+    }
     wrong = [text for one in rounds for text in one.verdict.wrong]
     figures = {
         "kills": sum(one.kills for one in rounds),
-        "disturbances": int(seconds.size),
+        "disturbances": len(recoveries),
         "readings": sum(one.verdict.readings for one in rounds),
         "changes": sum(one.verdict.changes for one in rounds),
-        "recovery_s": {name: round(float(np.percentile(killed, share)), 2) for name, share in SHARES.items()}
-        if killed.size
-        else {},
+        "recovery_s": {what: shares_of(seconds) for what, seconds in killed.items() if seconds},
         "wrong": wrong,
     }
     print(f"\n{figures['kills']} kills in {figures['disturbances']} disturbances, {figures['readings']:,} readings")
-    print("next output after a kill: " + ", ".join(f"{name} {value} s" for name, value in figures["recovery_s"].items()))
+    for what, shares in figures["recovery_s"].items():
+        print(f"{what}: next output after " + ", ".join(f"{name} {value} s" for name, value in shares.items()))
     print("\n".join(wrong) or "nothing lost, nothing doubled")
     if path:
         path.write_text(json.dumps({**figures, "at": time.strftime("%Y-%m-%d")}, indent=1) + "\n")
     return 1 if wrong else 0
+
+
+def shares_of(seconds: list[float]) -> dict[str, float]:
+    return {name: round(float(np.percentile(seconds, share)), 2) for name, share in SHARES.items()}
 
 
 SHARES = {"p50": 50, "p90": 90, "p99": 99, "max": 100}

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,9 +104,15 @@ def server_killed(name: str) -> Disturbance:
         began = time.monotonic()
         server.kill()
         before = watched.output
-        server.start()
-        until_output(watched, watched.output if name in NEEDED else before)
-        return Recovery(f"{server.title} killed", watched.app, 1, time.monotonic() - began)
+        with ThreadPoolExecutor(1) as pool:
+            back = pool.submit(server.start)
+            if name in NEEDED:
+                back.result()
+                before = watched.output
+            until_output(watched, before)
+            seconds = time.monotonic() - began
+            back.result()
+        return Recovery(f"{server.title} killed", watched.app, 1, seconds)
 
     return kill
 
