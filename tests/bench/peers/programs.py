@@ -1,0 +1,107 @@
+"""Programs under comparison, as processes: started, measured from outside, stopped, all in the same way."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from gridpulse_demo.metrics import Metrics
+from gridpulse_native.ports import choose
+from gridpulse_native.process import Process
+
+__all__ = ["WARM", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
+
+WARM = 0.3
+"""Share of the readings after which measuring begins: start and compilation, the JVM's too, are not in it."""
+POLL = 0.02
+CLOCK = os.sysconf("SC_CLK_TCK")
+TOLD = re.compile(rb"readings (\d+)\n")
+TAIL = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`readings` judged in `cpu_s` CPU-seconds (all threads, user and system) and `wall_s`; `peak_mb` resident."""
+
+    readings: int
+    cpu_s: float
+    wall_s: float
+    peak_mb: float
+
+    @property
+    def per_cpu_second(self) -> float:
+        """Readings per CPU-second."""
+        return self.readings / self.cpu_s
+
+
+class Program:
+    """One process; `done` tells how many readings it has judged since it started."""
+
+    def __init__(self, process: Process, done: Callable[[], int]) -> None:
+        self.process, self.done = process, done
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU-seconds of all its threads."""
+        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / CLOCK
+
+    @property
+    def peak_mb(self) -> float:
+        """Most memory that was resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+    def look(self) -> tuple[int, float, float]:
+        """(readings, CPU-seconds, seconds). Exits where the process has ended."""
+        if not self.process.alive:
+            sys.exit(f"ended with {self.process.status}:\n{self.process.last_lines()}")
+        return self.done(), self.cpu_s, time.monotonic()
+
+
+def measure(program: Program, readings: int, patience: float = 600.0) -> Figures:
+    """From WARM of `readings` to all of them, or to what is done after `patience` seconds."""
+    end = time.monotonic() + patience
+    while (first := program.look())[0] < WARM * readings and first[2] < end:
+        time.sleep(POLL)
+    while (last := program.look())[0] < readings and last[2] < end:
+        time.sleep(POLL)
+    return Figures(last[0] - first[0], last[1] - first[1], last[2] - first[2], program.peak_mb)
+
+
+def gridpulse(app: str, environment: Mapping[str, str], folder: Path) -> Program:
+    """A console command of ours; counts by its metrics."""
+    port = choose(["metrics"], {})["metrics"]
+    variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(port), "GRIDPULSE_LOG_FORMAT": "json"}
+    command = [str(Path(sys.executable).parent / f"gridpulse-{app}")]
+    process = Process(command, log=folder / f"{app}.log", directory=folder, environment=variables)
+
+    def done() -> int:
+        try:
+            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
+        except httpx.TransportError:
+            return 0
+        return int(Metrics.parse(text, app).totals.get(f"gridpulse_{app}_readings_total", 0.0))
+
+    return Program(process, done)
+
+
+def stand_alone(command: list[str], folder: Path, name: str) -> Program:
+    """A peer; it prints `readings N` lines."""
+    log = folder / f"{name}.log"
+    process = Process(command, log=log, directory=folder, environment=os.environ)
+
+    def done() -> int:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL))
+            told = TOLD.findall(file.read())
+        return int(told[-1]) if told else 0
+
+    return Program(process, done)
