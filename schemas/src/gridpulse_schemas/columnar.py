@@ -13,7 +13,7 @@ from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, R
 from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import put_ints, put_long, read_ints, read_long
+from gridpulse_schemas.wire import put_ints, put_long, read_int32s, read_ints, read_long
 
 __all__ = ["decode_batch", "encode_batch"]
 
@@ -190,11 +190,10 @@ def int32(value: int) -> int:
 def ints(data: npt.NDArray[np.uint8], position: int, count: int) -> npt.NDArray[np.int32]:
     if count == 0:
         return NO_INTS
-    values = np.empty(count, np.int64)
-    read_ints(data, position, values)
-    if values.min() < INT_MIN or values.max() > INT_MAX:
+    values = np.empty(count, np.int32)
+    if not read_int32s(data, position, values):
         raise DecodeError("malformed", "a number does not fit an Avro int")
-    return values.astype(np.int32)
+    return values
 
 
 def origin(data: npt.NDArray[np.uint8], at: list[int]) -> Origin:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
 
-__all__ = ["frame", "put_ints", "put_long", "read_ints", "read_long", "take_long", "unframe"]
+__all__ = ["frame", "put_ints", "put_long", "read_int32s", "read_ints", "read_long", "take_long", "unframe"]
 
 FRAME = struct.Struct(">bI")
 
@@ -84,6 +84,17 @@ def read_ints(data: npt.NDArray[np.uint8], position: int, out: npt.NDArray[np.in
             return -1
         out[i] = value
     return position
+
+
+@compiled
+def read_int32s(data: npt.NDArray[np.uint8], position: int, out: npt.NDArray[np.int32]) -> bool:
+    """Fill `out` with consecutive ints, which are known to be well-formed; whether each fits 32 bits."""
+    for i in range(out.size):
+        value, position = read_long(data, position)
+        if not -(2**31) <= value < 2**31:
+            return False
+        out[i] = value
+    return True
 
 
 @compiled

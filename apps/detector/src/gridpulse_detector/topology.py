@@ -1,18 +1,21 @@
 """Wiring: meter.readings.valid through the detector to grid.anomalies, and its closed panes through windows to grid.rollups."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from quixstreams import Application, State, message_context
+from confluent_kafka import Message
+from quixstreams import State
 from quixstreams.dataframe import StreamingDataFrame
 
 from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.detection import Detector, Outcome
 from gridpulse_detector.rollups import merge, pane_value, rollup_record
-from gridpulse_runtime.application import before_checkpoint, bytes_topic, transaction_of
+from gridpulse_runtime.application import StreamApplication, before_checkpoint, bytes_topic, transaction_of
 from gridpulse_runtime.redriven import redriven_for
+from gridpulse_runtime.straight import state_of
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 
@@ -27,30 +30,41 @@ JUDGED = metrics.READINGS.labels("judged")
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The stateful step: one message in, tagged anomalies (encoded) and panes out."""
+    """The stateful step: one message in, tagged anomalies (encoded) and panes out; None where there are none."""
 
     detector: Detector
     codec: Codec
+    state_of: Callable[[Message], State]
     learning: dict[str, dict[str, int]] = field(default_factory=dict)
     """By rule and feeder, how many assets it cannot judge yet."""
 
-    def __call__(self, value: bytes, state: State) -> list[Tagged]:
+    def __call__(self, message: Message) -> list[Tagged] | None:
         """Raises RegistryUnavailableError: the app stops uncommitted."""
-        try:
-            batch = self.codec.decode_batch(value)
-        except DecodeError:
+        if redriven_for(message.headers()) not in (None, NAME):
+            return None  # sent again for a sink: its readings were judged the first time
+        batch = self.readable(message)
+        if batch is None:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
-            return []
-        outcome = self.detector.judge(batch, state, message_context().offset, transaction_of(state))
+            return None
+        state = self.state_of(message)
+        outcome = self.detector.judge(batch, state, message.offset(), transaction_of(state))
         self.count(batch, outcome)
         if not outcome.changes and not outcome.panes:
-            return []
-        return self.outputs(batch, outcome)
+            return None
+        return self.outputs(batch, outcome, message)
 
-    def outputs(self, batch: ReadingBatch, outcome: Outcome) -> list[Tagged]:
+    def readable(self, message: Message) -> ReadingBatch | None:
+        """The batch in a message, which has a key: state is kept by it."""
+        if message.key() is None:
+            return None
+        try:
+            return self.codec.decode_batch(message.value())
+        except DecodeError:
+            return None
+
+    def outputs(self, batch: ReadingBatch, outcome: Outcome, message: Message) -> list[Tagged]:
         """Number the outputs of this message, so that a reader can tell a repeat."""
-        context = message_context()
-        place = {"topic": VALID, "partition": context.partition, "offset": context.offset}
+        place = {"topic": VALID, "partition": message.partition(), "offset": message.offset()}
         tagged: list[Tagged] = []
         for change in outcome.changes:
             evidence = {**place, "ordinal": len(tagged)}
@@ -76,11 +90,13 @@ class Judge:
             metrics.LATENCY.observe(max(0.0, time.time() - batch.sent_at / 1000))
 
 
-def wire(app: Application, detector: Detector, codec: Codec) -> None:
-    """Build the graph of the detector."""
+def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
+    """Build the graph of the detector: readings are judged before it, anomalies and closed panes go through it."""
     before_checkpoint(app, detector.save)
-    readings = app.dataframe(bytes_topic(app, VALID)).filter(for_detector, metadata=True)
-    judged = readings.apply(Judge(detector, codec), stateful=True, expand=True)
+    topic = bytes_topic(app, VALID)
+    frame = app.dataframe(topic)
+    app.take_straight(topic, Judge(detector, codec, state_of(frame)))
+    judged = frame.apply(lambda outputs: outputs, expand=True)
     anomalies = judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1])
     anomalies.to_topic(bytes_topic(app, ANOMALIES))
     panes = judged.filter(lambda tagged: tagged[0] == PANE).apply(lambda tagged: tagged[1])
@@ -96,13 +112,7 @@ def wire(app: Application, detector: Detector, codec: Codec) -> None:
     send_rollups(app, quarters, "15m", codec)
 
 
-def for_detector(value: Any, key: Any, timestamp: int, headers: Any) -> bool:
-    """Whether a record is not one that was sent again for a sink: its readings were judged the first time."""
-    del value, key, timestamp
-    return redriven_for(headers) in (None, NAME)
-
-
-def send_rollups(app: Application, windows: StreamingDataFrame, name: str, codec: Codec) -> None:
+def send_rollups(app: StreamApplication, windows: StreamingDataFrame, name: str, codec: Codec) -> None:
     """Encode closed windows to grid.rollups, stamped with the wall clock: retention goes by the record's timestamp."""
 
     def encode(window: dict[str, Any]) -> bytes:

@@ -1,0 +1,126 @@
+"""The loop that gives messages straight to a function: order, what is committed, what goes into the graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from quixstreams import message_context
+
+from gridpulse_runtime.straight import TURN, StraightLoop
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message as confluent-kafka gives it."""
+
+    number: int
+    broken: KafkaError | None = None
+
+    def __len__(self) -> int:
+        return 1
+
+    def error(self) -> KafkaError | None:
+        return self.broken
+
+    def topic(self) -> str:
+        return "t"
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return self.number
+
+    def leader_epoch(self) -> int:
+        return 1
+
+    def key(self) -> bytes:
+        return b"k"
+
+    def headers(self) -> None:
+        return None
+
+    def timestamp(self) -> tuple[int, int]:
+        return 1, 7
+
+
+@dataclass
+class Kafka:
+    """Messages that wait, and what is done in which order."""
+
+    waiting: list[Sent]
+    done: list[Any] = field(default_factory=list)
+
+    def poll(self, timeout: float) -> Sent | None:
+        self.done.append(("poll", timeout))
+        return self.waiting.pop(0) if self.waiting else None
+
+    def consume(self, most: int, timeout: float) -> list[Sent]:
+        self.done.append(("consume", most, timeout))
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        return taken
+
+
+def loop(kafka: Kafka, take: Any) -> Any:
+    """A loop over topic t; `done` of `kafka` has offsets stored, values passed on, counts."""
+    app: Any = object.__new__(StraightLoop)
+    app._takes = {"t": take}
+    app._on_turn = lambda topic, number: kafka.done.append(("turn", topic, number))
+    app._consumer, app._producer = kafka, SimpleNamespace(poll=lambda _: None)
+    app._config = SimpleNamespace(consumer_poll_timeout=0.01)
+    app._run_tracker = SimpleNamespace(set_message_consumed=lambda consumed: kafka.done.append(("consumed", consumed)))
+    stored = lambda topic, partition, offset: kafka.done.append(("stored", topic, partition, offset))  # noqa: E731
+    app._processing_context = SimpleNamespace(store_offset=stored)
+    return app
+
+
+def test_the_first_is_done_with_before_others_are_asked_for() -> None:
+    kafka = Kafka([Sent(1), Sent(2), Sent(3)])
+    loop(kafka, lambda _: None)._process_message({})
+    assert kafka.done == [
+        ("poll", 0.01),
+        ("consumed", True),
+        ("stored", "t", 0, 1),
+        ("turn", "t", 1),
+        ("consume", TURN - 1, 0),
+        ("stored", "t", 0, 2),
+        ("stored", "t", 0, 3),
+        ("turn", "t", 2),
+    ]
+
+
+def test_a_turn_without_messages_waits_once() -> None:
+    kafka = Kafka([])
+    loop(kafka, lambda _: None)._process_message({})
+    assert kafka.done == [("poll", 0.01), ("consumed", False)]
+
+
+def test_what_is_returned_goes_into_the_graph_within_its_message() -> None:
+    kafka, passed = Kafka([Sent(1), Sent(2)]), []
+
+    def run(value: Any, key: bytes, timestamp: int, headers: Any) -> None:
+        passed.append((value, key, timestamp, headers, message_context().offset))
+
+    loop(kafka, lambda message: ["out"] if message.offset() == 2 else None)._process_message({"t": run})
+    assert passed == [(["out"], b"k", 7, None, 2)]
+
+
+def test_what_fails_is_not_stored_nor_is_what_comes_after() -> None:
+    def take(message: Sent) -> None:
+        if message.offset() == 2:
+            raise ValueError("no")
+
+    kafka = Kafka([Sent(1), Sent(2), Sent(3)])
+    with pytest.raises(ValueError, match="no"):
+        loop(kafka, take)._process_message({})
+    assert [one for one in kafka.done if one[0] == "stored"] == [("stored", "t", 0, 1)]
+
+
+def test_an_error_of_kafka_stops_the_app() -> None:
+    kafka = Kafka([Sent(1), Sent(2, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))])
+    with pytest.raises(KafkaException):
+        loop(kafka, lambda _: None)._process_message({})
