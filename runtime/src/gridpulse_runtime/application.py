@@ -48,7 +48,7 @@ CHANGELOG = {
 """The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
 MB = 1 << 20
 ROCKSDB = RocksDBOptions(
-    write_buffer_size=16 * MB, max_write_buffer_number=2, target_file_size_base=16 * MB, block_cache_size=32 * MB
+    write_buffer_size=4 * MB, max_write_buffer_number=2, target_file_size_base=16 * MB, block_cache_size=32 * MB
 )
 """Quix's own let a state of 30 MB take a gigabyte: 64 MB to be written for each partition, 1 GiB of cache for what was read."""
 HEARTBEAT_SECONDS = 1.5
