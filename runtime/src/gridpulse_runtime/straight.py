@@ -33,6 +33,7 @@ class StraightLoop(Application):
         super().__init__(*arguments, **options)
         self._takes: dict[str, Take] = {}
         self._on_turn = on_turn
+        self._taken_away = False
 
     def take_straight(self, topic: Topic, take: Take) -> None:
         """Have each message of `topic` taken by `take`; what it returns is what the dataframe of `topic` begins with."""
@@ -52,7 +53,24 @@ class StraightLoop(Application):
         if first is None:
             return
         self._take_all([first], dataframe_composed)
-        self._take_all(self._consumer.consume(TURN - 1, 0), dataframe_composed)
+        self._take_all(self._more(), dataframe_composed)
+
+    def _more(self) -> list[Message]:
+        """What else is waiting. Of partitions that were taken away while it was asked for, nothing: others have them now."""
+        self._taken_away = False
+        messages: list[Message] = self._consumer.consume(TURN - 1, 0)
+        if self._taken_away:
+            mine = {(place.topic, place.partition) for place in self._consumer.assignment()}
+            messages = [message for message in messages if (message.topic(), message.partition()) in mine]
+        return messages
+
+    def _on_revoke(self, *arguments: Any) -> None:
+        self._taken_away = True
+        super()._on_revoke(*arguments)
+
+    def _on_lost(self, *arguments: Any) -> None:
+        self._taken_away = True
+        super()._on_lost(*arguments)
 
     def _take_all(self, messages: list[Message], dataframe_composed: dict[str, Any]) -> None:
         taken: dict[str, int] = {}

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from quixstreams import message_context
 
 from gridpulse_runtime.straight import TURN, StraightLoop
@@ -19,6 +19,7 @@ class Sent:
 
     number: int
     broken: KafkaError | None = None
+    place: int = 0
 
     def __len__(self) -> int:
         return 1
@@ -30,7 +31,7 @@ class Sent:
         return "t"
 
     def partition(self) -> int:
-        return 0
+        return self.place
 
     def offset(self) -> int:
         return self.number
@@ -54,6 +55,12 @@ class Kafka:
 
     waiting: list[Sent]
     done: list[Any] = field(default_factory=list)
+    rebalance: Any = None
+    """What happens while messages are asked for."""
+    assigned: tuple[int, ...] = (0,)
+
+    def assignment(self) -> list[TopicPartition]:
+        return [TopicPartition("t", number) for number in self.assigned]
 
     def poll(self, timeout: float) -> Sent | None:
         self.done.append(("poll", timeout))
@@ -61,6 +68,8 @@ class Kafka:
 
     def consume(self, most: int, timeout: float) -> list[Sent]:
         self.done.append(("consume", most, timeout))
+        if self.rebalance:
+            self.rebalance()
         taken, self.waiting = self.waiting[:most], self.waiting[most:]
         return taken
 
@@ -68,7 +77,7 @@ class Kafka:
 def loop(kafka: Kafka, take: Any) -> Any:
     """A loop over topic t; `done` of `kafka` has offsets stored, values passed on, counts."""
     app: Any = object.__new__(StraightLoop)
-    app._takes = {"t": take}
+    app._takes, app._taken_away = {"t": take}, False
     app._on_turn = lambda topic, number: kafka.done.append(("turn", topic, number))
     app._consumer, app._producer = kafka, SimpleNamespace(poll=lambda _: None)
     app._config = SimpleNamespace(consumer_poll_timeout=0.01)
@@ -124,3 +133,19 @@ def test_an_error_of_kafka_stops_the_app() -> None:
     kafka = Kafka([Sent(1), Sent(2, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))])
     with pytest.raises(KafkaException):
         loop(kafka, lambda _: None)._process_message({})
+
+
+@pytest.mark.parametrize("event", ["_on_revoke", "_on_lost"])
+def test_what_was_taken_away_while_asking_is_left_to_others(monkeypatch: pytest.MonkeyPatch, event: str) -> None:
+    """librdkafka may hand out messages of a partition that it gave away in the same call."""
+    kafka = Kafka([Sent(1), Sent(2), Sent(3, place=1)])
+    app = loop(kafka, lambda _: None)
+    monkeypatch.setattr(f"quixstreams.Application.{event}", lambda *_: None)
+
+    def rebalance() -> None:
+        getattr(app, event)(None, [])
+        kafka.assigned = (1,)
+
+    kafka.rebalance = rebalance
+    app._process_message({})
+    assert [one for one in kafka.done if one[0] == "stored"] == [("stored", "t", 0, 1), ("stored", "t", 1, 3)]
