@@ -13,7 +13,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast test-containers test-cluster images lint format bench bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
+.PHONY: help setup demo test test-fast test-containers test-cluster images lint format bench bench-quick bench-peers bench-guard bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,15 @@ format: setup ## Let ruff lay out the code
 
 bench: setup ## Throughput and latency on real Kafka, printed with the machine they were measured on
 	@$(BIN)/python tests/bench/pipeline.py $(ARGS)
+
+bench-quick: setup ## The same in three minutes: less of everything
+	@$(BIN)/python tests/bench/pipeline.py --ticks 120 --singles 60000 $(ARGS)
+
+bench-peers: setup ## Beside Kafka Streams, Flink and Quix Streams' windows, on the same bytes (needs a JDK)
+	@$(BIN)/python tests/bench/compare.py $(ARGS)
+
+bench-guard: setup ## Steps of the hot path against the baseline, each relative to a loop in the same run
+	@$(BIN)/python tests/bench/guard.py $(ARGS)
 
 bench-quality: setup ## What the detector finds of known faults, and how often it cries without one
 	@$(BIN)/python tests/bench/quality.py $(ARGS)
