@@ -65,10 +65,10 @@ def calibration() -> Callable[[], None]:
 
 def detect(meters: int) -> Callable[[], None]:
     """Decode and judge with every rule, state kept in memory."""
-    messages = grid(meters)
+    messages, rules = grid(meters), load_rules(None)
 
     def run() -> None:
-        detector, store = Detector(load_rules(None), AssetBook()), MemoryStore()
+        detector, store = Detector(rules, AssetBook()), MemoryStore()
         for message in messages:
             batch = decode_batch(message, 0)
             assert batch is not None
