@@ -1,7 +1,8 @@
-"""The Quix sink: points are written as they come in, the last of a checkpoint at its flush, before offsets are committed."""
+"""The Quix sink: points of a checkpoint are written at its flush, before its offsets are committed."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -12,7 +13,6 @@ from gridpulse_influx_sink.influx import Influx
 from gridpulse_influx_sink.isolation import write_isolating
 from gridpulse_influx_sink.look_back import LookBack
 from gridpulse_influx_sink.units import Points, Unit
-from gridpulse_influx_sink.writer import Refused, Writer
 from gridpulse_runtime.backoff import Backoff
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.dead_letters import DeadLetter
@@ -25,6 +25,7 @@ POINTS_PER_WRITE = 5000
 FULL_POINTS = 50_000
 """Points that wait before a checkpoint is asked for: bounds memory and the time of a flush."""
 READINGS = "readings"
+Refused = list[tuple[Unit, str]]
 
 
 class PointSink(BaseSink):
@@ -38,10 +39,8 @@ class PointSink(BaseSink):
         self._box = box
         self._look_back = look_back
         self._backoff = backoff or Backoff()
-        self._thread = Writer.thread()
-        self._writer = Writer(self._write, self._thread)
         self._units: list[Unit] = []
-        self._waiting, self._taken = 0, 0
+        self._waiting = 0
 
     def add(self, value: Points, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
         """Take the points of one record."""
@@ -49,10 +48,6 @@ class PointSink(BaseSink):
         if value.lines:
             self._units.append(Unit(value, key, topic, partition, offset, timestamp))
             self._waiting += len(value.lines)
-            self._taken += len(value.lines)
-        if self._waiting >= POINTS_PER_WRITE:
-            self._writer.put(self._units)
-            self._units, self._waiting = [], 0
 
     def bury(self, letter: DeadLetter) -> None:
         """Dead-letter a record at the next flush."""
@@ -60,28 +55,26 @@ class PointSink(BaseSink):
 
     def full(self) -> bool:
         """Whether a checkpoint is due."""
-        return self._taken >= FULL_POINTS
+        return self._waiting >= FULL_POINTS
 
     def flush(self) -> None:
-        """Write what is left and wait for all, taken out first: on a revoke this runs in a thread that may outlive its limit.
+        """Write what was added, taken out first: on a revoke this runs in a thread that may outlive its time limit.
 
         Raises SinkBackpressureError while InfluxDB is down, and RuntimeError where Kafka does not take the dead letters.
         """
-        writer, letters = self._take_writer(), self._box.take()
-        started = time.perf_counter()
-        for chunk in _chunks(self._look_back.units(self._look_back.take()) if self._look_back else ()):
-            writer.put(chunk)
+        units, self._units, self._waiting = self._units, [], 0
+        letters = self._box.take()
+        past = self._look_back.units(self._look_back.take()) if self._look_back else ()
         try:
-            written, refused = writer.finish()
+            written, refused = self._write(chain(past, units))
         except UnavailableError as error:
             pause = self._backoff.pause(error.retry_after)
             metrics.PAUSES.inc()
             log.warning("waiting for InfluxDB", reason=str(error), next_try_in_seconds=round(pause, 3))
             raise SinkBackpressureError(retry_after=pause) from None
+        if written and self._backoff.waiting:
+            log.info("InfluxDB takes points again")
         if written:
-            metrics.WRITE.observe(time.perf_counter() - started)
-            if self._backoff.waiting:
-                log.info("InfluxDB takes points again")
             self._backoff.reset()
         letters += [_letter(unit, reason) for unit, reason in refused]
         self._box.send(letters)
@@ -90,25 +83,23 @@ class PointSink(BaseSink):
 
     def on_paused(self) -> None:
         """Forget what waits: its offsets will be read again."""
-        self._units = []
-        self._take_writer().forget()
+        self._units, self._waiting = [], 0
         self._box.clear()
         if self._look_back:
             self._look_back.clear()
 
-    def _take_writer(self) -> Writer:
-        """The writer of this checkpoint, with all that was put; the next checkpoint has another."""
-        writer, self._writer = self._writer, Writer(self._write, self._thread)
-        if self._units:
-            writer.put(self._units)
-        self._units, self._waiting, self._taken = [], 0, 0
-        return writer
-
-    def _write(self, chunk: Sequence[Unit]) -> Refused:
-        """Write `chunk`, in the writer's thread; what of it was given up. Raises UnavailableError."""
-        refused = [(unit, self._rest(unit, reason)) for unit, reason in write_isolating(chunk, self._write_units)]
-        _count(chunk, {id(unit) for unit, _ in refused})
-        return refused
+    def _write(self, units: Iterable[Unit]) -> tuple[bool, Refused]:
+        """Write `units` in chunks; whether there were any, and those refused. Raises UnavailableError."""
+        refused: Refused = []
+        started = time.perf_counter()
+        chunk: list[Unit] = []
+        for chunk in _chunks(units):
+            bad = [(unit, self._rest(unit, reason)) for unit, reason in write_isolating(chunk, self._write_units)]
+            refused += bad
+            _count(chunk, {id(unit) for unit, _ in bad})
+        if chunk:
+            metrics.WRITE.observe(time.perf_counter() - started)
+        return bool(chunk), refused
 
     def _rest(self, unit: Unit, reason: str) -> str:
         """Write the points of a refused record that InfluxDB does take; why it refuses the others."""
@@ -146,7 +137,7 @@ def _chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
         yield chunk
 
 
-def _count(chunk: Sequence[Unit], bad: set[int]) -> None:
+def _count(chunk: list[Unit], bad: set[int]) -> None:
     now = time.time()
     for unit in chunk:
         if id(unit) in bad:
