@@ -13,7 +13,7 @@ from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, R
 from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import put_ints, put_long, read_int32s, read_ints, read_long
+from gridpulse_schemas.wire import INT_MAX, INT_MIN, put_ints, put_long, read_int32s, read_ints, read_long
 
 __all__ = ["decode_batch", "encode_batch"]
 
@@ -25,7 +25,6 @@ OFFSETS, OFFSET_MS, STATUS, ROSTER, COLUMN_0 = 10, 12, 14, 16, 18
 SLOTS = COLUMN_0 + 2 * len(COLUMNS)
 
 OK, OTHER_LAYOUT, MALFORMED, UNEVEN = 0, 1, 2, 3
-INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
 @compiled

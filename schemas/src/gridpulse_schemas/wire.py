@@ -8,9 +8,10 @@ import numpy.typing as npt
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
 
-__all__ = ["frame", "put_ints", "put_long", "read_int32s", "read_ints", "read_long", "take_long", "unframe"]
+__all__ = ["INT_MAX", "INT_MIN", "frame", "put_ints", "put_long", "read_int32s", "read_ints", "read_long", "take_long", "unframe"]
 
 FRAME = struct.Struct(">bI")
+INT_MIN, INT_MAX = -(2**31), 2**31 - 1
 
 
 def frame(schema_id: int) -> bytes:
@@ -91,7 +92,7 @@ def read_int32s(data: npt.NDArray[np.uint8], position: int, out: npt.NDArray[np.
     """Fill `out` with consecutive ints, which are known to be well-formed; whether each fits 32 bits."""
     for i in range(out.size):
         value, position = read_long(data, position)
-        if not -(2**31) <= value < 2**31:
+        if not INT_MIN <= value <= INT_MAX:
             return False
         out[i] = value
     return True

@@ -103,13 +103,11 @@ def server_killed(name: str) -> Disturbance:
         server, watched = pipeline.stack.servers[name], pipeline.apps.of(FIRST_SEEN[name])
         began = time.monotonic()
         server.kill()
-        before = watched.output
         with ThreadPoolExecutor(1) as pool:
             back = pool.submit(server.start)
             if name in NEEDED:
                 back.result()
-                before = watched.output
-            until_output(watched, before)
+            until_output(watched, watched.output)
             seconds = time.monotonic() - began
             back.result()
         return Recovery(f"{server.title} killed", watched.app, 1, seconds)
