@@ -58,7 +58,7 @@ format: setup ## Let ruff lay out the code
 bench: setup ## Throughput and latency on real Kafka, printed with the machine they were measured on
 	@$(BIN)/python tests/bench/pipeline.py $(ARGS)
 
-bench-quick: setup ## The same in three minutes: less of everything
+bench-quick: setup ## The same with less of everything
 	@$(BIN)/python tests/bench/pipeline.py --ticks 120 --singles 60000 $(ARGS)
 
 bench-peers: setup ## Beside Kafka Streams, Flink and Quix Streams' windows, on the same bytes (needs a JDK)

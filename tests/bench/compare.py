@@ -13,30 +13,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
 from peers.programs import Figures, Program, gridpulse, measure, stand_alone
 from peers.same_input import Grid, same_rules
-from pipeline import machine
+from pipeline import kafka, machine, send
 
-from gridpulse_native import Stack
 from gridpulse_runtime import logs
-from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Registry
-from gridpulse_schemas.topics import ANOMALIES, READINGS, TOPICS, VALID
+from gridpulse_schemas.topics import ANOMALIES, READINGS, VALID
 
 Anomaly = tuple[str, str, int]
 """(meter, kind, beginning in ms)."""
@@ -70,18 +66,6 @@ class Bench:
     settings: KafkaSettings = field(default_factory=KafkaSettings)
     runs: list[Run] = field(default_factory=list)
 
-    def send(self, topic: str, messages: Iterable[tuple[bytes, bytes]]) -> None:
-        """All messages, keyed."""
-        producer = Producer({**self.settings.kafka_client(), **PRODUCER})
-        for key, value in messages:
-            while True:
-                try:
-                    producer.produce(topic, value, key)
-                    break
-                except BufferError:
-                    producer.poll(0.1)
-        producer.flush()
-
     def make_topic(self, name: str) -> str:
         """As many partitions as the topics of ours."""
         admin = AdminClient(self.settings.kafka_client())
@@ -113,34 +97,35 @@ class Bench:
         consumer.close()
         return values
 
-    def ours(self, app: str, *, same: bool) -> Callable[[], Program]:
+    def ours(self, app: str, *, same: bool) -> Program:
         """Start `app` of ours with a group and a state of its own."""
         name = f"{app}-{uuid.uuid4().hex[:8]}"
         variables = {**self.environment, "GRIDPULSE_STATE_DIR": str(self.folder / name), "GRIDPULSE_CONSUMER_GROUP": name}
         if same and app == "detector":
             variables["GRIDPULSE_RULES"] = str(same_rules(self.folder / "same.toml"))
-        return lambda: gridpulse(app, variables, self.folder)
+        return gridpulse(app, variables, self.folder)
 
     def detect(self, name: str, *, same: bool, before: Figures | None = None) -> None:
         """Our detector over meter.readings.valid; `before`: of the app that wrote it."""
         begin = self.ends(ANOMALIES)
-        program = self.ours("detector", same=same)()
+        program = self.ours("detector", same=same)
         figures = measure(program, self.grid.readings)
         program.process.stop(60)
+        self.runs.append(Run(name, _sum(before, figures), self.opened(begin) if same else None))
+
+    def opened(self, begin: dict[int, int]) -> frozenset[Anomaly]:
+        """Anomalies that grid.anomalies tells the opening of, from `begin` on."""
         events = [self.codec.decode("AnomalyEvent", value) for value in self.read(ANOMALIES, begin)]
-        found = frozenset(
-            (event["asset_id"], event["kind"], _ms(event["started_at"])) for event in events if event["state"] == "OPENED"
-        )
-        self.runs.append(Run(name, _sum(before, figures), found if same else None))
+        return frozenset((one["asset_id"], one["kind"], one["started_at"]) for one in events if one["state"] == "OPENED")
 
     def pass_through_ingest(self) -> Figures:
         """Our ingest over meter.readings."""
-        program = self.ours("ingest", same=True)()
+        program = self.ours("ingest", same=True)
         figures = measure(program, self.grid.readings)
         program.process.stop(60)
         return figures
 
-    def java(self, name: str, main: str, topic: str, form: str, expected: int) -> None:
+    def java(self, name: str, main: str, topic: str, form: str) -> None:
         """A peer in Java."""
         run = f"{main.lower()}-{uuid.uuid4().hex[:8]}"
         out = self.make_topic(f"bench.{run}")
@@ -151,7 +136,7 @@ class Bench:
         program = stand_alone(command, self.folder, run)
         figures = measure(program, self.grid.readings)
         end = time.monotonic() + 30
-        while sum(self.ends(out).values()) < expected and time.monotonic() < end:
+        while sum(self.ends(out).values()) < len(self.expected) and time.monotonic() < end:
             time.sleep(0.5)
         program.process.stop(60)
         words = (value.decode().split() for value in self.read(out))
@@ -175,13 +160,10 @@ class Bench:
         self.runs.append(Run(QUIX, measure(program, self.grid.readings, QUIX_SECONDS), None))
         program.process.stop(60)
 
-    def expected(self, programs: set[str]) -> frozenset[Anomaly]:
-        """What the first program that judges has found."""
-        return next((run.anomalies for run in self.runs if run.anomalies is not None and run.program in programs), frozenset())
-
-
-def _ms(time_of: Any) -> int:
-    return int(time_of.timestamp() * 1000) if hasattr(time_of, "timestamp") else int(time_of)
+    @property
+    def expected(self) -> frozenset[Anomaly]:
+        """What ours has found, the first time."""
+        return next(run.anomalies for run in self.runs if run.anomalies is not None and run.program == OURS)
 
 
 def _sum(one: Figures | None, other: Figures) -> Figures:
@@ -195,29 +177,27 @@ def _sum(one: Figures | None, other: Figures) -> Figures:
 
 def batches(bench: Bench, rounds: int) -> None:
     """Batches of 100 meters."""
-    bench.send(VALID, bench.grid.batches(bench.codec))
+    send(bench.grid.batches(bench.codec), VALID)
     for number in range(rounds):
         print(f"  round {number + 1} of {rounds}", flush=True)
         bench.detect(OURS, same=True)
-        count = len(bench.expected({OURS}))
-        bench.java(STREAMS, "StreamsPeer", VALID, "batch", count)
+        bench.java(STREAMS, "StreamsPeer", VALID, "batch")
         bench.detect(OURS_ALL, same=False)
-        bench.java(FLINK, "FlinkPeer", VALID, "batch", count)
+        bench.java(FLINK, "FlinkPeer", VALID, "batch")
 
 
 def singles(bench: Bench, rounds: int) -> None:
     """One reading a message."""
-    bench.send(READINGS, bench.grid.singles(bench.codec))
+    send(bench.grid.singles(bench.codec))
     bench.make_topic(BY_METER)
     by_meter = ((value[6 : 6 + value[5] // 2], value) for _, value in bench.grid.singles(bench.codec))
-    bench.send(BY_METER, by_meter)
+    send(by_meter, BY_METER)
     ingested = bench.pass_through_ingest()
     for number in range(rounds):
         print(f"  round {number + 1} of {rounds}", flush=True)
         bench.detect(OURS, same=True, before=ingested)
-        count = len(bench.expected({OURS}))
-        bench.java(STREAMS, "StreamsPeer", READINGS, "single", count)
-        bench.java(FLINK, "FlinkPeer", READINGS, "single", count)
+        bench.java(STREAMS, "StreamsPeer", READINGS, "single")
+        bench.java(FLINK, "FlinkPeer", READINGS, "single")
         bench.quix()
 
 
@@ -228,17 +208,12 @@ def compare(name: str, options: argparse.Namespace, folder: Path, jars: str) -> 
     """All rounds on one input; figures by program."""
     feeders = 100 if name == "batches" else 10
     seconds = options.seconds if name == "batches" else options.seconds // 2
-    with Stack(folder / name, {"kafka", "registry"}, say=lambda _: None) as stack:
-        environment = stack.environment()
-        os.environ.update(environment)
-        ensure_topics(KafkaSettings(), TOPICS)
+    with kafka(folder / name) as environment:
         codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
         start = (int(time.time()) - seconds - 60) // 10 * 10_000
         bench = Bench(environment, folder / name, codec, Grid(feeders, 100, seconds, start, options.seed), jars)
         print(f"{name}: {bench.grid.readings:,} readings", flush=True)
         INPUTS[name](bench, options.rounds)
-        for variable in environment:
-            del os.environ[variable]
     return summary(bench)
 
 
@@ -247,7 +222,7 @@ def summary(bench: Bench) -> dict[str, Any]:
     by_program: dict[str, list[Run]] = {}
     for run in bench.runs:
         by_program.setdefault(run.program, []).append(run)
-    expected = bench.expected({OURS})
+    expected = bench.expected
     own = [run.figures.per_cpu_second for run in by_program[OURS]]
     found = {}
     for name, runs in by_program.items():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from pipeline import batch
 
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.detection import Detector
@@ -23,7 +24,7 @@ from gridpulse_detector.ruleset import load_rules
 from gridpulse_detector.windows import MemoryStore
 from gridpulse_influx_sink.reading_lines import ReadingLines
 from gridpulse_ingest.validation import KnownRosters, judge_rows
-from gridpulse_schemas import Origin, ReadingBatch, Roster
+from gridpulse_schemas import Origin, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
 
 BASELINE = Path(__file__).parent / "baseline.json"
@@ -37,16 +38,9 @@ def grid(meters: int) -> list[bytes]:
     rng, roster = np.random.default_rng(1), Roster.of(f"B-M{meter:04d}" for meter in range(meters))
     made = []
     for second in range(SECONDS):
-        columns = {
-            "voltage": rng.normal(230, 1, meters).astype("<f4"),
-            "current": np.abs(rng.normal(5, 1, meters)).astype("<f4"),
-            "active_power": rng.normal(1150, 50, meters).astype("<f4"),
-            "frequency": np.full(meters, 50, "<f4"),
-            "energy_import": np.floor(np.full(meters, 1e6 + 0.32 * second)),
-        }
-        zeros = np.zeros(meters, np.int32)
-        at = START + 1000 * second
-        made.append(encode_batch(ReadingBatch("B", roster, at, zeros, columns, zeros, "bench", at, 1000, Origin(0, second))))
+        one = batch(0, roster, START + 1000 * second, rng, START + 1000 * second)
+        one.origin = Origin(0, second)
+        made.append(encode_batch(one))
     return made
 
 
@@ -70,9 +64,9 @@ def detect(meters: int) -> Callable[[], None]:
     def run() -> None:
         detector, store = Detector(rules, AssetBook()), MemoryStore()
         for message in messages:
-            batch = decode_batch(message, 0)
-            assert batch is not None
-            detector.judge(batch, store, transaction=1)
+            one = decode_batch(message, 0)
+            assert one is not None
+            detector.judge(one, store, transaction=1)
 
     return run
 
@@ -80,16 +74,16 @@ def detect(meters: int) -> Callable[[], None]:
 def steps() -> Iterator[tuple[str, int, Callable[[], None]]]:
     """(name, readings, what to time)."""
     small, large = grid(100), grid(1000)
-    batches = [batch for message in small if (batch := decode_batch(message, 0)) is not None]
+    batches = [one for message in small if (one := decode_batch(message, 0)) is not None]
     yield "decode, 100 meters", 100 * SECONDS, lambda: [decode_batch(message, 0) for message in small] and None
-    yield "encode, 100 meters", 100 * SECONDS, lambda: [encode_batch(batch) for batch in batches] and None
+    yield "encode, 100 meters", 100 * SECONDS, lambda: [encode_batch(one) for one in batches] and None
     rosters, now = KnownRosters(), START + 1000 * SECONDS
-    yield "validate, 100 meters", 100 * SECONDS, lambda: [judge_rows(batch, now, 60_000, rosters) for batch in batches] and None
+    yield "validate, 100 meters", 100 * SECONDS, lambda: [judge_rows(one, now, 60_000, rosters) for one in batches] and None
     yield "decode and judge, 100 meters", 100 * SECONDS, detect(100)
     yield "decode and judge, 1,000 meters", 1000 * SECONDS, detect(1000)
     yield "decode, 1,000 meters", 1000 * SECONDS, lambda: [decode_batch(message, 0) for message in large] and None
     lines = ReadingLines()
-    yield "points for InfluxDB, 100 meters", 100 * SECONDS, lambda: [lines.of(batch) for batch in batches] and None
+    yield "points for InfluxDB, 100 meters", 100 * SECONDS, lambda: [lines.of(one) for one in batches] and None
 
 
 def least(run: Callable[[], None]) -> float:

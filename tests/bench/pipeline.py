@@ -14,14 +14,12 @@ import argparse
 import json
 import os
 import platform
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,30 +30,45 @@ from hdrh.histogram import HdrHistogram
 
 from gridpulse_demo.metrics import Metrics
 from gridpulse_native import Stack
+from gridpulse_native.ports import choose
+from gridpulse_native.process import Process
 from gridpulse_runtime import logs
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
-from gridpulse_schemas.topics import TOPICS
+from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
 WARM = 0.2
 RATE, LATENCY_SECONDS = 10_000, 30
 
 
+@contextmanager
+def kafka(folder: Path) -> Iterator[dict[str, str]]:
+    """Kafka with all topics and the registry, in `folder`; what tells an app where they are, and this process meanwhile."""
+    with Stack(folder, {"kafka", "registry"}, say=lambda _: None) as stack:
+        environment = stack.environment()
+        os.environ.update(environment)
+        ensure_topics(KafkaSettings(), TOPICS)
+        yield environment
+    for name in environment:
+        del os.environ[name]
+
+
 class App:
     """A console command under measurement."""
 
-    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+    def __init__(self, name: str, environment: Mapping[str, str], folder: Path) -> None:
+        self.port = choose(["metrics"], {})["metrics"]
         self.name = name
-        log = (folder / f"{name}.log").open("a")
         variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(self.port), "GRIDPULSE_LOG_FORMAT": "json"}
-        self.process = subprocess.Popen(
-            [Path(sys.executable).parent / f"gridpulse-{name}"], env=variables, stdout=log, stderr=log
-        )
+        command = [str(Path(sys.executable).parent / f"gridpulse-{name}")]
+        self.process = Process(command, log=folder / f"{name}.log", directory=folder, environment=variables)
+
+    def check(self) -> None:
+        """Exits where it has ended."""
+        if not self.process.alive:
+            sys.exit(f"{self.name} ended with {self.process.status}:\n{self.process.last_lines()}")
 
     def metrics(self) -> Mapping[str, float]:
         try:
@@ -65,8 +78,7 @@ class App:
 
     def wait_ready(self) -> None:
         while True:
-            if self.process.poll() is not None:
-                sys.exit(f"{self.name} ended with {self.process.returncode}")
+            self.check()
             try:
                 if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
                     return
@@ -85,8 +97,7 @@ class App:
                 first = (done, cpu, now)
             if first is not None and done >= readings:
                 break
-            if self.process.poll() is not None:
-                sys.exit(f"{self.name} ended with {self.process.returncode}")
+            self.check()
             time.sleep(0.02)
         made = done - first[0]
         memory = values.get("process_resident_memory_bytes", 0.0)
@@ -98,28 +109,28 @@ class App:
         }
 
     def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        self.process.stop(60)
 
 
 def batch(feeder: int, roster: Roster, timestamp: int, rng: np.random.Generator, sent_at: int) -> ReadingBatch:
     """One second of a feeder's single-phase meters, without faults."""
-    voltage = (230 + rng.normal(0, 1, METERS)).astype("<f4")
-    current = np.abs(5 + rng.normal(0, 1, METERS)).astype("<f4")
+    meters = roster.count
+    voltage = (230 + rng.normal(0, 1, meters)).astype("<f4")
+    current = np.abs(5 + rng.normal(0, 1, meters)).astype("<f4")
     return ReadingBatch(
         f"B{feeder:04d}",
         roster,
         timestamp,
-        np.zeros(METERS, np.int32),
+        np.zeros(meters, np.int32),
         {
             "voltage": voltage,
             "current": current,
-            "active_power": np.full(METERS, 1150, "<f4") + rng.normal(0, 50, METERS).astype("<f4"),
-            "frequency": np.full(METERS, 50, "<f4"),
-            "temperature": np.full(METERS, 21, "<f4"),
-            "energy_import": np.floor(np.full(METERS, 1e6 + 1150 * (timestamp // 1000 % 10_000_000) / 3600, "<f8")),
+            "active_power": np.full(meters, 1150, "<f4") + rng.normal(0, 50, meters).astype("<f4"),
+            "frequency": np.full(meters, 50, "<f4"),
+            "temperature": np.full(meters, 21, "<f4"),
+            "energy_import": np.floor(np.full(meters, 1e6 + 1150 * (timestamp // 1000 % 10_000_000) / 3600, "<f8")),
         },
-        np.zeros(METERS, np.int32),
+        np.zeros(meters, np.int32),
         "bench",
         sent_at,
         1000,
@@ -130,11 +141,13 @@ def rosters() -> list[Roster]:
     return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(FEEDERS)]
 
 
-def send(producer: Producer, messages: list[tuple[bytes, bytes]]) -> None:
+def send(messages: Iterable[tuple[bytes, bytes]], topic: str = READINGS) -> None:
+    """Send (key, value) of all, and wait until Kafka has them."""
+    producer = Producer({**KafkaSettings().kafka_client(), **PRODUCER})
     for key, value in messages:
         while True:
             try:
-                producer.produce("meter.readings", value, key)
+                producer.produce(topic, value, key)
                 break
             except BufferError:
                 producer.poll(0.1)
@@ -176,8 +189,7 @@ def singles(codec: Codec, count: int) -> list[tuple[bytes, bytes]]:
 
 def throughput(messages: list[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path, tag: str) -> Any:
     """Backlog first, then ingest over it, then the detector over what ingest wrote."""
-    settings = KafkaSettings()
-    send(Producer({**settings.kafka_client(), **PRODUCER}), messages)
+    send(messages)
     results = {}
     for name, counter in (("ingest", "gridpulse_ingest_readings_total"), ("detector", "gridpulse_detector_readings_total")):
         app = App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / f"state-{tag}")}, folder)
@@ -270,10 +282,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for part in ("batches", "singles", "latency"):
-            with Stack(folder / part, {"kafka", "registry"}, say=lambda _: None) as stack:
-                environment = stack.environment()
-                os.environ.update(environment)
-                ensure_topics(KafkaSettings(), TOPICS)
+            with kafka(folder / part) as environment:
                 codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
                 if part == "batches":
                     readings = options.ticks * FEEDERS * METERS
@@ -282,8 +291,6 @@ def main() -> None:
                     figures[part] = throughput(singles(codec, options.singles), options.singles, environment, folder, part)
                 else:
                     figures[part] = latency(codec, environment, folder)
-            for name in environment:
-                del os.environ[name]
             report(part, figures[part])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))

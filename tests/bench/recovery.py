@@ -12,25 +12,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, Producer, TopicPartition
-from pipeline import METERS, App, batch, machine
+from confluent_kafka import Consumer, TopicPartition
+from pipeline import METERS, App, batch, kafka, machine, send
 
-from gridpulse_native import Stack
 from gridpulse_runtime import logs
-from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Origin, Registry, Roster
-from gridpulse_schemas.topics import TOPICS, VALID
+from gridpulse_schemas.topics import VALID
 
 JUDGED = "gridpulse_detector_readings_total"
 PATIENCE = 600.0
@@ -42,24 +39,20 @@ class Load:
     def __init__(self, meters: int, registry: str) -> None:
         self.rosters = [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(meters // METERS)]
         self.codec = Codec(Registry(registry))
-        self.producer = Producer({**KafkaSettings().kafka_client(), **PRODUCER})
         self.rng, self.base, self.tick = np.random.default_rng(1), int(time.time() * 1000) - 3_600_000, 0
 
     def send(self, seconds: int) -> int:
         """Send so many seconds; the number of readings."""
+        send(self._messages(seconds), VALID)
+        return seconds * len(self.rosters) * METERS
+
+    def _messages(self, seconds: int) -> Iterator[tuple[bytes, bytes]]:
         for _ in range(seconds):
             for feeder, roster in enumerate(self.rosters):
                 one = batch(feeder, roster, self.base + 1000 * self.tick, self.rng, int(time.time() * 1000))
                 one.origin = Origin(0, self.tick)
-                while True:
-                    try:
-                        self.producer.produce(VALID, self.codec.encode_batch(one), one.feeder_id.encode())
-                        break
-                    except BufferError:
-                        self.producer.poll(0.1)
+                yield one.feeder_id.encode(), self.codec.encode_batch(one)
             self.tick += 1
-        self.producer.flush()
-        return seconds * len(self.rosters) * METERS
 
 
 def changelog() -> int:
@@ -88,8 +81,7 @@ def until_judged(app: App, readings: int) -> float:
         peak = max(peak, values.get("process_resident_memory_bytes", 0.0) / 1e6)
         if values.get(JUDGED, 0.0) >= readings:
             return peak
-        if app.process.poll() is not None:
-            sys.exit(f"{app.name} ended with {app.process.returncode}")
+        app.check()
         time.sleep(0.05)
     sys.exit(f"{app.name} judged less than {readings:,} readings within {PATIENCE:.0f} s")
 
@@ -105,22 +97,15 @@ def restart(load: Load, environment: dict[str, str], folder: Path) -> tuple[App,
     return app, {"ready_s": round(ready, 2), "first_output_s": round(time.monotonic() - began, 2), "memory_mb": round(peak)}
 
 
-def kill(app: App) -> None:
-    app.process.send_signal(signal.SIGKILL)
-    app.process.wait()
-
-
 def measure(meters: int, seconds: int, folder: Path) -> dict[str, Any]:
     """Figures of one number of meters."""
-    with Stack(folder, {"kafka", "registry"}, say=lambda _: None) as stack:
-        environment = {**stack.environment(), "GRIDPULSE_STATE_DIR": str(folder / "state"), "GRIDPULSE_INSTANCE_ID": "bench"}
-        os.environ.update(stack.environment())
-        ensure_topics(KafkaSettings(), TOPICS)
+    with kafka(folder) as servers:
+        environment = {**servers, "GRIDPULSE_STATE_DIR": str(folder / "state"), "GRIDPULSE_INSTANCE_ID": "bench"}
         load = Load(meters, environment["GRIDPULSE_SCHEMA_REGISTRY_URL"])
         app = App("detector", {**environment, "GRIDPULSE_COMMIT_INTERVAL": "2"}, folder)
         until_judged(app, load.send(seconds))
         time.sleep(3)  # its last checkpoint
-        kill(app)
+        app.process.kill()
         figures: dict[str, Any] = {
             "meters": meters,
             "changelog_records": changelog(),
@@ -128,12 +113,10 @@ def measure(meters: int, seconds: int, folder: Path) -> dict[str, Any]:
             "state_mb": round(size(folder / "state")),
         }
         app, figures["with_state"] = restart(load, environment, folder)
-        kill(app)
+        app.process.kill()
         shutil.rmtree(folder / "state")
         app, figures["without_state"] = restart(load, environment, folder)
         app.stop()
-        for name in stack.environment():
-            del os.environ[name]
     return figures
 
 

@@ -10,10 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+from pipeline import App
 
-from gridpulse_demo.metrics import Metrics
-from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
 __all__ = ["WARM", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
@@ -78,19 +76,8 @@ def measure(program: Program, readings: int, patience: float = 600.0) -> Figures
 
 def gridpulse(app: str, environment: Mapping[str, str], folder: Path) -> Program:
     """A console command of ours; counts by its metrics."""
-    port = choose(["metrics"], {})["metrics"]
-    variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(port), "GRIDPULSE_LOG_FORMAT": "json"}
-    command = [str(Path(sys.executable).parent / f"gridpulse-{app}")]
-    process = Process(command, log=folder / f"{app}.log", directory=folder, environment=variables)
-
-    def done() -> int:
-        try:
-            text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
-        except httpx.TransportError:
-            return 0
-        return int(Metrics.parse(text, app).totals.get(f"gridpulse_{app}_readings_total", 0.0))
-
-    return Program(process, done)
+    started, counter = App(app, environment, folder), f"gridpulse_{app}_readings_total"
+    return Program(started.process, lambda: int(started.metrics().get(counter, 0.0)))
 
 
 def stand_alone(command: list[str], folder: Path, name: str) -> Program:
