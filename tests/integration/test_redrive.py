@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ import pytest
 from confluent_kafka import Message, Producer
 
 from gridpulse_native import Stack
+from gridpulse_redrive.destinations import Delivery
+from gridpulse_redrive.letters import Wanted, letters
+from gridpulse_redrive.sending import OvertakenError, Sender
 from gridpulse_runtime.dead_letters import DeadLetter, headers_of
 from gridpulse_runtime.errors import UnavailableError
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
@@ -139,6 +143,27 @@ def test_two_at_once_send_every_letter_once(bench: Bench) -> None:
     assert all(code == 0 or "another gridpulse-redrive has started" in text for text, code in told), told
     assert bench.run("send", "--yes")[0] == 0
     assert Counter(message.value() for message in bench.sent(READINGS)) == {b"letter %d" % n: 1 for n in range(3000)}
+
+
+class Endless(list[Delivery]):
+    """Given out again and again, so that something is produced after Kafka's refusal, whenever that comes."""
+
+    def __iter__(self) -> Iterator[Delivery]:
+        return cycle(super().__iter__())
+
+
+def test_one_that_was_overtaken_in_the_middle_of_a_transaction_says_so(bench: Bench) -> None:
+    """What it produces next fails with a fatal error that does not say why."""
+    bench.letter(READINGS_DLQ, b"letter")
+    assert bench.producer.flush(30) == 0
+    found = letters(bench.reader, Wanted(topics=(READINGS_DLQ,), reason=bench.reason))
+    deliveries = [Delivery(letter, READINGS, letter.key, letter.value) for letter in found]
+    overtaken, other = Sender(bench.settings), Sender(bench.settings)
+    with pytest.raises(OvertakenError):
+        overtaken.send(Endless(deliveries))
+    assert bench.sent(READINGS) == []
+    assert other.send(deliveries) == []
+    assert len(bench.sent(READINGS)) == 1
 
 
 def test_options(bench: Bench, tmp_path: Path) -> None:
