@@ -26,7 +26,7 @@ VOLTAGE_NOISE, TEMPERATURE_NOISE, THD_NOISE, FREQUENCY_NOISE = 0.1, 0.05, 0.05, 
 class HeadMeters:
     """One a transformer of `grid`, rows `grid.meters` onward. Their randomness is their own: the customers' stays as it was.
 
-    `imported` and `exported` are what the registers begin with, Wh.
+    `imported` and `exported`: what their registers had when they came into service, Wh.
     """
 
     def __init__(self, grid: Grid, seed: int, start: int, dt: float) -> None:

@@ -9,7 +9,7 @@ from gridpulse_generator.grid import COMMERCIAL, INDUSTRIAL, SOLAR, Grid
 from gridpulse_generator.household import Households
 from gridpulse_generator.wander import Wander
 
-__all__ = ["Demand"]
+__all__ = ["PANEL_WATTS", "Demand"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -25,6 +25,8 @@ HIGHEST_WATTS = np.array([400.0, 400.0, 22e3, 75e3])
 """Of homes without their switched appliances."""
 TAN_PHI_LOW = np.array([0.10, 0.10, 0.25, 0.30])
 TAN_PHI_HIGH = np.array([0.30, 0.30, 0.40, 0.45])
+PANEL_WATTS = (3e3, 6e3)
+"""Of a roof, at noon under a clear sky."""
 WANDER_SIGMA = np.array([0.02, 0.02, 0.012, 0.012], np.float32)
 WANDER_SECONDS, CLOUD_SECONDS = 120.0, 300.0
 SUNRISE_HOUR, SUN_HOURS = 6.0, 12.0
@@ -57,7 +59,7 @@ class Demand:
         self._wander = Wander(rng, size, WANDER_SIGMA[kind], WANDER_SECONDS, dt)
         self._roofs = np.flatnonzero(kind == SOLAR)
         self._roof_feeder = grid.feeder[self._roofs]
-        self._panel_watts = rng.uniform(3e3, 6e3, self._roofs.size).astype(np.float32)
+        self._panel_watts = rng.uniform(*PANEL_WATTS, self._roofs.size).astype(np.float32)
         self._clouds = Wander(rng, len(grid.feeders), 0.1, CLOUD_SECONDS, dt)
         self._minute = -1
         self._level = self._highest

@@ -8,10 +8,11 @@ import numpy.typing as npt
 
 from gridpulse_generator.arriving import arrived, is_disturbed
 from gridpulse_generator.faults import Fault, Moment, Stage, Values, effect_of
-from gridpulse_generator.grid import NOMINAL_VOLTAGE, SOLAR, Feeder, Grid
+from gridpulse_generator.grid import NOMINAL_VOLTAGE, Feeder, Grid
 from gridpulse_generator.heads import HeadMeters
 from gridpulse_generator.load import Demand
 from gridpulse_generator.plan import FaultPlan
+from gridpulse_generator.registers import Registers
 from gridpulse_generator.supply import Supply
 from gridpulse_generator.surroundings import Surroundings
 from gridpulse_schemas import ReadingBatch
@@ -23,7 +24,6 @@ Floats = npt.NDArray[np.float32]
 SOURCE = "gridpulse-generator"
 VOLTAGE_NOISE, CURRENT_NOISE = np.float32(0.1), np.float32(0.003)
 """V, and share of the value: class 0.5 meters (IEC 62053-22) do better than their class."""
-MS_PER_HOUR = 3_600_000
 
 
 class Simulation:
@@ -58,13 +58,9 @@ class Simulation:
         self._three = np.flatnonzero(grid.phases > 1)
         offsets = self._supply.phase_offset[:, grid.transformer[self._three]] * np.float32(NOMINAL_VOLTAGE)
         self._phase_steps = offsets[1:] - offsets[0]
-        self._imported = rng.uniform(1e6, 3e7, grid.meters)
-        self._exported = np.where(grid.kind == SOLAR, rng.uniform(1e5, 1e7, grid.meters), 0.0)
         self._noise = np.empty(grid.meters, np.float32)
         self._heads = HeadMeters(grid, seed, start, dt) if grid.heads else None
-        if self._heads:
-            self._imported = np.append(self._imported, self._heads.imported)
-            self._exported = np.append(self._exported, self._heads.exported)
+        self._registers = Registers(grid, rng, start, self._heads)
         # A slice is a view, an array of rows a copy: taken where customers and head meters lie apart.
         self._rows = [
             grid.rows(number) if grid.heads else slice(feeder.begin, feeder.end) for number, feeder in enumerate(grid.feeders)
@@ -149,12 +145,7 @@ class Simulation:
     def _round(self, values: Values) -> dict[str, npt.NDArray[Any]]:
         """Round as the meters do, and let the registers count what the rounded power was over the interval."""
         active = np.rint(values.active) + np.float32(0)  # no −0 W
-        counted = active if values.counted is None else np.rint(values.counted)
-        hours = self.interval_ms / MS_PER_HOUR
-        self._imported += np.maximum(counted, 0) * hours
-        self._exported -= np.minimum(counted, 0) * hours
-        if values.stepped is not None:
-            self._imported = np.maximum(self._imported + values.stepped, 0)
+        imported, exported = self._registers.count(values, active, self.interval_ms)
         volts = _to(values.volts, 10)
         return {
             "voltage": volts[0],
@@ -166,8 +157,8 @@ class Simulation:
             "frequency": _to(values.frequency, 1000),
             "thd": _to(values.thd, 10),
             "temperature": _to(values.temperature, 10),
-            "energy_import": np.floor(self._imported),
-            "energy_export": np.floor(self._exported),
+            "energy_import": imported,
+            "energy_export": exported,
         }
 
     def _batch(

@@ -105,6 +105,16 @@ def test_registers_only_rise_and_integrate_power(series: Series) -> None:
     assert np.abs(counted - expected).max() <= 1.001
 
 
+@pytest.mark.parametrize("hour", [11, 18])
+def test_registers_of_a_later_run_begin_no_lower_than_an_earlier_one_ended(series: Series, hour: int) -> None:
+    start, ticks = MIDNIGHT + hour * 3_600_000, 60
+    grid = Grid(2000, heads=True)
+    first = series(Simulation(grid, 1, start, 60_000), ticks)
+    then = series(Simulation(grid, 1, start + ticks * 60_000, 60_000), 1)
+    for register in ("energy_import", "energy_export"):
+        assert (then[register][0] >= first[register][-1]).all()
+
+
 def test_values_are_rounded_as_meters_round(series: Series) -> None:
     seen = series(Simulation(Grid(200), start=MIDNIGHT), 5)
     for name, steps in {"voltage": 10, "current": 100, "active_power": 1, "frequency": 1000, "energy_import": 1}.items():
