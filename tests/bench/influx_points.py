@@ -1,6 +1,6 @@
 """Readings to points: how many a CPU-second makes and sends, and how many a second InfluxDB takes, from batches to HTTP.
 
-    python tests/bench/influx_points.py [--url URL] [--points 500000] [--rows 100]
+    python tests/bench/influx_points.py [--url URL] [--points 500000] [--rows 100] [--lanes 2]
 
 Without --url (token: GRIDPULSE_INFLUX_TOKEN) it starts an InfluxDB of its own. Printed: points and CPU-seconds of this process,
 by step; Kafka and Quix Streams are not part of it, which cost 70 µs a batch.
@@ -66,7 +66,7 @@ def run(sink: PointSink, messages: list[bytes]) -> int:
         assert batch is not None
         made = lines.of(batch)
         points += len(made)
-        sink.add(Points("readings", made, message), b"feeder", 0, None, "meter.readings.valid", 0, offset)
+        sink.add(Points("readings", made, message), batch.feeder_id.encode(), 0, None, "meter.readings.valid", 0, offset)
         if sink.full():
             sink.flush()
     sink.flush()
@@ -118,11 +118,12 @@ def main() -> None:
     parser.add_argument("--url", help="an InfluxDB that runs")
     parser.add_argument("--points", type=int, default=500_000)
     parser.add_argument("--rows", type=int, default=100, help="readings a batch")
+    parser.add_argument("--lanes", type=int, default=2, help="writes at once")
     options = parser.parse_args()
     messages = batches(options.points, options.rows)
     steps(messages[: max(1, len(messages) // 5)])
     with influx(options.url) as server:
-        sink = PointSink(server, NoLetters())  # type: ignore[arg-type]
+        sink = PointSink(server, NoLetters(), lanes=options.lanes)  # type: ignore[arg-type]
         try:
             server.write("warm_up v=1i")
         except Exception as error:  # noqa: BLE001  the bucket is made by the first write

@@ -7,8 +7,9 @@ import pytest
 from quixstreams.sinks import SinkBackpressureError
 
 from gridpulse_influx_sink import metrics
+from gridpulse_influx_sink.lanes import POINTS_PER_WRITE
 from gridpulse_influx_sink.points import anomaly_lines, rollup_lines
-from gridpulse_influx_sink.sink import FULL_POINTS, POINTS_PER_WRITE, PointSink
+from gridpulse_influx_sink.sink import FULL_POINTS, PointSink
 from gridpulse_influx_sink.units import Points
 from gridpulse_runtime.backoff import Backoff
 from gridpulse_runtime.dead_letters import DeadLetter

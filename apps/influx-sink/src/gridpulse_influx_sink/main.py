@@ -26,6 +26,8 @@ MOST_RECORDS = 1000
 """Records a checkpoint: bounds the time of a flush in which InfluxDB refuses them all, one by one."""
 ALL_SECONDS = 1.0
 """Between checkpoints, where all readings are written."""
+LANES = 2
+"""Writes of readings at once."""
 
 
 def run(settings: InfluxSinkSettings, health: Health) -> None:
@@ -64,13 +66,12 @@ def readings_app(settings: InfluxSinkSettings, influx: Influx, health: Health) -
     )
     lines = ReadingLines()
     if everything:
-        wire_all(app, codec, lines, PointSink(influx, letter_box(settings)))
+        wire_all(app, codec, lines, PointSink(influx, letter_box(settings), lanes=LANES))
     else:
         reader = PartitionReader(settings, f"gridpulse-{NAME}-look-back")
         look_back = LookBack(reader, codec, lines, lambda partition: position(app, partition))
-        wire_around(
-            app, codec, lines, PointSink(influx, letter_box(settings), look_back), look_back, int(settings.influx_around * 1000)
-        )
+        sink = PointSink(influx, letter_box(settings), look_back, lanes=LANES)
+        wire_around(app, codec, lines, sink, look_back, int(settings.influx_around * 1000))
     watch(app, health)
     return app
 

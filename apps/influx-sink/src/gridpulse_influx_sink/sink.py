@@ -1,7 +1,7 @@
 """The Quix sink: points of a checkpoint are written at its flush, before its offsets are committed."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
@@ -11,6 +11,7 @@ from quixstreams.sinks import BaseSink, SinkBackpressureError
 from gridpulse_influx_sink import metrics
 from gridpulse_influx_sink.influx import Influx
 from gridpulse_influx_sink.isolation import write_isolating
+from gridpulse_influx_sink.lanes import Lanes, Refused
 from gridpulse_influx_sink.look_back import LookBack
 from gridpulse_influx_sink.units import Points, Unit
 from gridpulse_runtime.backoff import Backoff
@@ -21,24 +22,31 @@ from gridpulse_runtime.errors import UnavailableError
 __all__ = ["PointSink"]
 
 log = structlog.get_logger(__name__)
-POINTS_PER_WRITE = 5000
 FULL_POINTS = 50_000
 """Points that wait before a checkpoint is asked for: bounds memory and the time of a flush."""
 READINGS = "readings"
-Refused = list[tuple[Unit, str]]
 
 
 class PointSink(BaseSink):
-    """Writes points; what InfluxDB refuses goes to the dead letters, and while it is down reading pauses."""
+    """Writes points; what InfluxDB refuses goes to the dead letters, and while it is down reading pauses.
+
+    `lanes`: writes at once, those of one key in order.
+    """
 
     def __init__(
-        self, influx: Influx, box: DeadLetterBox, look_back: LookBack | None = None, backoff: Backoff | None = None
+        self,
+        influx: Influx,
+        box: DeadLetterBox,
+        look_back: LookBack | None = None,
+        backoff: Backoff | None = None,
+        lanes: int = 1,
     ) -> None:
         super().__init__()
         self._influx = influx
         self._box = box
         self._look_back = look_back
         self._backoff = backoff or Backoff()
+        self._lanes = Lanes(self._write, lanes)
         self._units: list[Unit] = []
         self._waiting = 0
 
@@ -65,16 +73,18 @@ class PointSink(BaseSink):
         units, self._units, self._waiting = self._units, [], 0
         letters = self._box.take()
         past = self._look_back.units(self._look_back.take()) if self._look_back else ()
+        started = time.perf_counter()
         try:
-            written, refused = self._write(chain(past, units))
+            written, refused = self._lanes.write(chain(past, units))
         except UnavailableError as error:
             pause = self._backoff.pause(error.retry_after)
             metrics.PAUSES.inc()
             log.warning("waiting for InfluxDB", reason=str(error), next_try_in_seconds=round(pause, 3))
             raise SinkBackpressureError(retry_after=pause) from None
-        if written and self._backoff.waiting:
-            log.info("InfluxDB takes points again")
         if written:
+            metrics.WRITE.observe(time.perf_counter() - started)
+            if self._backoff.waiting:
+                log.info("InfluxDB takes points again")
             self._backoff.reset()
         letters += [_letter(unit, reason) for unit, reason in refused]
         self._box.send(letters)
@@ -88,18 +98,11 @@ class PointSink(BaseSink):
         if self._look_back:
             self._look_back.clear()
 
-    def _write(self, units: Iterable[Unit]) -> tuple[bool, Refused]:
-        """Write `units` in chunks; whether there were any, and those refused. Raises UnavailableError."""
-        refused: Refused = []
-        started = time.perf_counter()
-        chunk: list[Unit] = []
-        for chunk in _chunks(units):
-            bad = [(unit, self._rest(unit, reason)) for unit, reason in write_isolating(chunk, self._write_units)]
-            refused += bad
-            _count(chunk, {id(unit) for unit, _ in bad})
-        if chunk:
-            metrics.WRITE.observe(time.perf_counter() - started)
-        return bool(chunk), refused
+    def _write(self, units: Sequence[Unit]) -> Refused:
+        """Write `units`, in a lane's thread; those refused. Raises UnavailableError."""
+        refused = [(unit, self._rest(unit, reason)) for unit, reason in write_isolating(units, self._write_units)]
+        _count(units, {id(unit) for unit, _ in refused})
+        return refused
 
     def _rest(self, unit: Unit, reason: str) -> str:
         """Write the points of a refused record that InfluxDB does take; why it refuses the others."""
@@ -123,23 +126,9 @@ class PointSink(BaseSink):
             log.warning("points older than the bucket keeps", measurement=measurement, points=expired)
 
 
-def _chunks(units: Iterable[Unit]) -> Iterator[list[Unit]]:
-    """Units of about POINTS_PER_WRITE points."""
-    chunk: list[Unit] = []
-    points = 0
-    for unit in units:
-        chunk.append(unit)
-        points += len(unit.points.lines)
-        if points >= POINTS_PER_WRITE:
-            yield chunk
-            chunk, points = [], 0
-    if chunk:
-        yield chunk
-
-
-def _count(chunk: list[Unit], bad: set[int]) -> None:
+def _count(units: Sequence[Unit], bad: set[int]) -> None:
     now = time.time()
-    for unit in chunk:
+    for unit in units:
         if id(unit) in bad:
             continue
         metrics.POINTS.labels(unit.points.measurement).inc(len(unit.points.lines))

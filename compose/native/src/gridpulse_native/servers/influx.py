@@ -18,6 +18,8 @@ __all__ = ["Influx", "influxd_on_path"]
 TOKEN = "gridpulse-local-token"  # noqa: S105
 ORG = "gridpulse"
 BUCKET = "gridpulse"
+COLLECTOR = {"GOGC": "400", "GOMEMLIMIT": "1200MiB"}
+"""Go's collector takes a ninth of what a point costs at its default of 100; the limit makes it work harder where memory ends."""
 
 
 def influxd_on_path(environ_path: str | None) -> Path | None:
@@ -69,7 +71,7 @@ class Influx(Product):
             "--reporting-disabled",
             "--log-level=info",
         )
-        return Command(words)
+        return Command(words, COLLECTOR)
 
     def answers(self) -> bool:
         """Whether it is healthy, set up, and takes our token."""
