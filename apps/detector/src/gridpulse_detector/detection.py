@@ -5,6 +5,7 @@ No clock, no broker: replay runs this.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,8 @@ class Detector:
         self._findings = np.zeros(len(rules.channels), FINDING)
         self._events = np.zeros(64 * len(rules.channels), EVENT)
         self._tally = np.zeros(0, gridwatch.TALLY)
+        self._counts = np.zeros(kernel.COUNTS, np.int64)
+        self._keep = np.ones(0, np.bool_)
 
     def warm_up(self) -> None:
         """Compile everything now, so that neither the first reading nor the first hour waits for it."""
@@ -109,7 +112,7 @@ class Detector:
             return Outcome(dropped=batch.rows)
         turn = Turn(self, state, store, self._wiring(batch, state, store), offset)
         if batch.rows:
-            turn.judge_rows(batch, np.ones(batch.rows, np.bool_) if keep is None else keep)
+            turn.judge_rows(batch, keep)
         else:
             turn.move_clock(batch.base_timestamp)
         if transaction is None:
@@ -117,6 +120,14 @@ class Detector:
         else:
             self._unsaved[transaction, batch.feeder_id] = (store, state)
         return turn.outcome
+
+    def _all(self, rows: int) -> npt.NDArray[np.bool_]:
+        """A mask of so many rows, all true, until the next call."""
+        if self._keep.size < rows:
+            self._keep = np.ones(rows, np.bool_)
+        keep = self._keep[:rows]
+        keep[:] = True
+        return keep
 
     def save(self) -> None:
         """Pack every feeder's state that was judged in a transaction: before that is committed."""
@@ -176,30 +187,38 @@ class Turn:
         self._sets, self._findings, self._events = detector._sets, detector._findings, detector._events  # noqa: SLF001
         self.outcome = Outcome()
 
-    def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_]) -> None:
-        """Judge the rows where `keep`, moving the feeder's clock as they do."""
+    def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_] | None) -> None:
+        """Judge the rows where `keep` (None: all), moving the feeder's clock as they do."""
         detector, state, wiring, sets = self._detector, self._state, self._wiring, self._sets
         outcome, shape = self.outcome, state.shape
-        counts = np.zeros(kernel.COUNTS, np.int64)
-        timestamps, rows = batch.timestamps(), wiring.rows(batch.roster)
-        status = batch.status if batch.status.size else np.zeros(batch.rows, np.int32)
-        measured = (timestamps, rows, values_of(batch), registers_of(batch), status, keep, batch.interval_ms, self._offset)
-        outcome.dropped = batch.rows - int(np.count_nonzero(keep))
+        if keep is None:
+            keep = detector._all(batch.rows)  # noqa: SLF001
+        else:
+            outcome.dropped = batch.rows - int(np.count_nonzero(keep))
+        self._room_for_tick()
+        counts = detector._counts  # noqa: SLF001
+        counts.fill(0)
+        measured = (
+            batch.base_timestamp, own(batch.offset_ms), wiring.rows(batch.roster), values_of(batch), registers_of(batch),
+            own(batch.status), keep, batch.interval_ms, self._offset,
+        )  # fmt: skip
         start = 0
         while start < batch.rows:
             arguments: tuple[Any, ...] = (
                 *measured, wiring.assets, wiring.deadbands, sets.limits, sets.holds, *detector.columns, shape.pane_ms,
                 shape.grace_ms, state.feeder, state.past, state.window, state.panes, state.aggregates, state.scores, state.slots,
-                state.episodes, self._findings, self._events, counts,
+                state.episodes, self._findings, self._events, detector._tally, counts,  # noqa: SLF001
             )  # fmt: skip
             start, filled, why = kernel.judge(start, *arguments)
-            self._take(filled)
+            if filled:
+                self._take(filled)
             if why == kernel.TICK:
-                self.move_clock(int(timestamps[start]))
+                self.move_clock(batch.base_timestamp + int(batch.offset_ms[start]))
             elif why == kernel.FULL and filled == 0:
                 state.make_room(2 * state.shape.channels)
-        outcome.late, outcome.repeated, outcome.ahead = (int(counts[i]) for i in (kernel.LATE, kernel.REPEATED, kernel.AHEAD))
-        outcome.judged = batch.rows - outcome.dropped - outcome.late - outcome.repeated - outcome.ahead
+        late, repeated, ahead = counts.tolist()
+        outcome.late, outcome.repeated, outcome.ahead = late, repeated, ahead
+        outcome.judged = batch.rows - outcome.dropped - late - repeated - ahead
 
     def move_clock(self, now: int) -> None:
         """Move the feeder's clock to `now`, ms, where that is later: panes and hours close, and time shows what is missing."""
@@ -216,9 +235,7 @@ class Turn:
 
     def _watch(self, now: int) -> None:
         state, wiring, detector = self._state, self._wiring, self._detector
-        if detector._tally.size < state.places:  # noqa: SLF001
-            detector._tally = np.zeros(state.places, gridwatch.TALLY)  # noqa: SLF001
-        self._events_for(gridwatch.EVENTS_AN_ASSET * state.places + 4)
+        self._room_for_tick()
         while True:
             filled = gridwatch.tick(
                 now, self._offset, state.feeder, wiring.assets, self._sets.limits, self._sets.holds, state.past, state.slots,
@@ -228,6 +245,12 @@ class Turn:
                 self._take(filled)
                 return
             state.make_room(-filled)
+
+    def _room_for_tick(self) -> None:
+        state, detector = self._state, self._detector
+        if detector._tally.size < state.places:  # noqa: SLF001
+            detector._tally = np.zeros(state.places, gridwatch.TALLY)  # noqa: SLF001
+        self._events_for(gridwatch.EVENTS_AN_ASSET * state.places + 4)
 
     def _close_hours(self, newest: int) -> None:
         """Close every hour up to `newest` that has readings; the first one seen may have begun before we listened."""
@@ -294,18 +317,27 @@ class Turn:
             self.outcome.changes.append(Change(event.copy(), name, kind, float(asset["voltage"]), parameters, members))
 
 
+def own(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """`numbers` as the kernel is compiled for: a view of bytes, or of every other item, would have it compiled again."""
+    return numbers if numbers.flags.carray else np.array(numbers, np.int32)
+
+
 def values_of(batch: ReadingBatch) -> npt.NDArray[np.float32]:
     """Signals, float32 (signals, rows), NaN where not measured."""
-    values = np.empty((len(SIGNALS), batch.rows), np.float32)
-    for row, name in enumerate(SIGNALS):
-        column = batch.columns.get(name)
-        values[row] = np.nan if column is None else column
-    return values
+    return _matrix(batch, SIGNALS, np.float32)
 
 
 def registers_of(batch: ReadingBatch) -> npt.NDArray[np.float64]:
     """Energy registers, Wh, float64 (2, rows), NaN where not measured."""
-    values = np.empty((2, batch.rows))
-    for row, name in enumerate(REGISTERS):
-        values[row] = batch.columns.get(name, np.nan)
-    return values
+    return _matrix(batch, REGISTERS, np.float64)
+
+
+def _matrix(batch: ReadingBatch, names: tuple[str, ...], dtype: type[Any]) -> npt.NDArray[Any]:
+    columns, missing = batch.columns, _missing(batch.rows)
+    parts = [columns.get(name, missing) for name in names]
+    return np.concatenate(parts, dtype=dtype, casting="same_kind").reshape(len(names), batch.rows)
+
+
+@lru_cache(maxsize=64)
+def _missing(rows: int) -> npt.NDArray[np.float32]:
+    return np.full(rows, np.nan, np.float32)

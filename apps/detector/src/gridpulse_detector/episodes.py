@@ -105,6 +105,15 @@ def free_row(episodes: npt.NDArray[Any]) -> int:
 
 
 @compiled
+def unused(episodes: npt.NDArray[Any]) -> int:
+    """Rows of `episodes` that watch nothing."""
+    free = 0
+    for i in range(episodes.size):
+        free += 1 - episodes[i].used
+    return free
+
+
+@compiled
 def phase_of(slots: npt.NDArray[np.int32], channel: int, episodes: npt.NDArray[Any]) -> int:
     """Phase of the episode of `channel` at one asset (`slots` is its row), 0 where there is none."""
     return int(episodes[slots[channel]].phase) if slots[channel] >= 0 else 0

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector import channels as ch
-from gridpulse_detector.episodes import OPEN, UPDATED, emit, note, phase_of, retract, step
-from gridpulse_detector.kernel import COARSE_MS, unused
+from gridpulse_detector.episodes import OPEN, UPDATED, emit, note, phase_of, retract, step, unused
 from gridpulse_detector.layout import NEVER
+from gridpulse_detector.power_quality import COARSE_MS
 from gridpulse_detector.rules import frequency, overload, rocof, silent
 from gridpulse_detector.rules.outage import group_out
 from gridpulse_detector.wiring import METER, TRANSFORMER

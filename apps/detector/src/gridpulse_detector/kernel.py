@@ -13,9 +13,10 @@ from gridpulse_detector import scoring
 from gridpulse_detector.columns import ACTIVE, FREQUENCY, REACTIVE, VOLTS
 from gridpulse_detector.condition import judge_flags, judge_temperature
 from gridpulse_detector.consumption import judge_power, judge_register, judge_still
-from gridpulse_detector.episodes import OPEN, hand_over, note, phase_of, step
+from gridpulse_detector.episodes import OPEN, hand_over, note, phase_of, step, unused
+from gridpulse_detector.gridwatch import tick
 from gridpulse_detector.layout import NEVER, RECENT
-from gridpulse_detector.power_quality import judge_power_factor, judge_quality, judge_voltage
+from gridpulse_detector.power_quality import COARSE_MS, judge_power_factor, judge_quality, judge_voltage
 from gridpulse_detector.rules import moving_average, unusual
 from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
 from gridpulse_detector.wiring import METER, TRANSFORMER
@@ -23,14 +24,12 @@ from gridpulse_schemas.compiled import compiled
 
 __all__ = ["AHEAD", "COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
 
-DONE, FULL, TICK = 0, 1, 2
+DONE, FULL, TICK, TOLD = 0, 1, 2, 3
 LATE, REPEATED, AHEAD, COUNTS = 0, 1, 2, 3
 TICK_MS = 1000
 """The feeder's clock moves in steps of this: between two of them nothing but readings is judged."""
 SCHEDULED = 3
 """Readings after which a meter's interval is known."""
-COARSE_MS = 60_000
-"""A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
 MS_PER_HOUR = 3_600_000.0
 SLOT_MS = 3_600_000
 
@@ -38,7 +37,8 @@ SLOT_MS = 3_600_000
 @compiled
 def judge(
     start: int,
-    timestamps: npt.NDArray[np.int64],
+    base_ms: int,
+    offset_ms: npt.NDArray[np.int32],
     rows: npt.NDArray[np.int32],
     values: npt.NDArray[np.float32],
     registers: npt.NDArray[np.float64],
@@ -65,29 +65,32 @@ def judge(
     episodes: npt.NDArray[Any],
     findings: npt.NDArray[Any],
     events: npt.NDArray[Any],
+    tally: npt.NDArray[Any],
     counts: npt.NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Judge rows from `start`: first row not judged, number of `events` filled, and why it stopped.
 
-    TICK: the row moves the feeder's clock into another second, which the caller does. FULL: `events` or `episodes` might
-    overflow, the caller empties or enlarges them. `values` float32 (signals, rows), `registers` float64 (2, rows) Wh: import,
-    export; NaN where not measured. `rows` is the place in the state of each row's meter. `assets` ASSET (places,), `deadbands`
-    float64 (signals, places) in the signal's unit, `limits` LIMITS (sets,), `holds` HOLDS (sets, channels). State arrays are
-    those of FeederState and change in place; `findings` FINDING (channels,) is scratch. Rows that are not judged, for one of
-    `counts`, are taken out of `keep`. `interval_ms` 0 where unknown; `offset` of the batch.
+    TICK: the row moves the feeder's clock on so far that panes or hours close, which the caller does, or there are events to be
+    copied out before. TOLD: the clock has moved, and those events came of it. FULL: `events` or `episodes` might overflow, the
+    caller empties or enlarges them. A row's time is `base_ms` + its `offset_ms`. `status` may be empty: all zero. `values`
+    float32 (signals, rows), `registers` float64 (2, rows) Wh: import, export; NaN where not measured. `rows` is the place in the
+    state of each row's meter. `assets` ASSET (places,), `deadbands` float64 (signals, places) in the signal's unit, `limits`
+    LIMITS (sets,), `holds` HOLDS (sets, channels). State arrays are those of FeederState and change in place; `findings` FINDING
+    (channels,) and `tally` TALLY (places,) are scratch. Rows that are not judged, for one of `counts`, are taken out of `keep`.
+    `interval_ms` 0 where unknown; `offset` of the batch.
     """
     channels = slots.shape[1]
     home = feeder[0]
-    stop, filled, why = timestamps.size, 0, DONE
+    stop, filled, why = offset_ms.size, 0, DONE
     free = unused(episodes)
     tick_end = (home.clock // TICK_MS + 1) * TICK_MS if home.clock != NEVER else NEVER
-    for row in range(start, timestamps.size):
+    for row in range(start, offset_ms.size):
         if not keep[row]:
             continue
         if free < channels or filled + channels > events.size:
             stop, why = row, FULL
             break
-        at = timestamps[row]
+        at = base_ms + offset_ms[row]
         place = rows[row]
         mine = past[place]
         if at >= tick_end:
@@ -95,8 +98,14 @@ def judge(
                 counts[AHEAD] += 1
                 keep[row] = False
                 continue
-            stop, why = row, TICK
-            break
+            if filled > 0 or something_closes(home, at, pane_ms, grace_ms):
+                stop, why = row, TICK
+                break
+            told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
+            if told != 0:
+                stop, filled, why = row, max(told, 0), TICK if told < 0 else TOLD
+                break
+            tick_end = (home.clock // TICK_MS + 1) * TICK_MS
         pane = at // pane_ms
         if pane <= home.closed:
             counts[LATE] += 1
@@ -114,7 +123,7 @@ def judge(
         if newer:
             space(mine, elapsed, interval_ms, at)
         coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
-        flags, active = status[row], mine.active
+        flags, active = int(status[row]) if status.size else 0, mine.active
         found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, active, findings)
         f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, active, findings)
         found, judged = found | f, judged | j
@@ -198,8 +207,15 @@ def judge(
                         filled += step(mine, own, channel, episodes, finding, place, at, offset, hold, event)
             if mine.active != before:
                 free = unused(episodes)
-    roll_up(start, stop, timestamps, values, keep, rollup_rows, pane_ms, aggregates)
+    roll_up(start, stop, base_ms, offset_ms, values, keep, rollup_rows, pane_ms, aggregates)
     return stop, filled, why
+
+
+@compiled
+def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int) -> bool:
+    """Whether a pane or an hour closes when the clock moves to `at`."""
+    settled = at - grace_ms
+    return bool(settled // pane_ms - 1 > home.closed or settled // SLOT_MS - 1 > home.closed_slot)
 
 
 @compiled
@@ -208,15 +224,6 @@ def carried_on(channel: int, slots: npt.NDArray[np.int32], episodes: npt.NDArray
     if channel == ch.SAG:
         return phase_of(slots, ch.UNDERVOLTAGE, episodes) == OPEN
     return channel == ch.SWELL and phase_of(slots, ch.OVERVOLTAGE, episodes) == OPEN
-
-
-@compiled
-def unused(episodes: npt.NDArray[Any]) -> int:
-    """Rows of `episodes` that watch nothing."""
-    free = 0
-    for i in range(episodes.size):
-        free += 1 - episodes[i].used
-    return free
 
 
 @compiled
@@ -333,29 +340,37 @@ def hear_frequency(feeder: Any, hertz: float, at: int, nominal: float, band: flo
 def roll_up(
     start: int,
     stop: int,
-    timestamps: npt.NDArray[np.int64],
+    base_ms: int,
+    offset_ms: npt.NDArray[np.int32],
     values: npt.NDArray[np.float32],
     keep: npt.NDArray[np.bool_],
     rollup_rows: npt.NDArray[np.int32],
     pane_ms: int,
     aggregates: npt.NDArray[Any],
 ) -> None:
-    """Add the rows kept of `start` to before `stop` to the feeder's panes: signal by signal, so that sums stay in registers."""
-    for i in range(rollup_rows.size):
-        signal = rollup_rows[i]
-        row = start
-        while row < stop:
-            pane = timestamps[row] // pane_ms
-            mine = aggregates[pane % aggregates.shape[0], i]
-            count, total, squares, low, high = mine.count, mine.total, mine.squares, mine.low, mine.high
-            begin, end = pane * pane_ms, (pane + 1) * pane_ms
-            while row < stop and begin <= timestamps[row] < end:
-                value = float(values[signal, row])
-                if keep[row] and value == value:
-                    count += 1
-                    total += value
-                    squares += value * value
-                    low = min(low, value)
-                    high = max(high, value)
-                row += 1
-            mine.count, mine.total, mine.squares, mine.low, mine.high = count, total, squares, low, high
+    """Add the rows kept of `start` to before `stop` to the feeder's panes, the rows of one pane at a time."""
+    row = start
+    while row < stop:
+        pane = (base_ms + offset_ms[row]) // pane_ms
+        begin, end = pane * pane_ms, (pane + 1) * pane_ms
+        last = row + 1
+        while last < stop and begin <= base_ms + offset_ms[last] < end:
+            last += 1
+        for i in range(rollup_rows.size):
+            add_up(values[rollup_rows[i]], keep, row, last, aggregates[pane % aggregates.shape[0], i])
+        row = last
+
+
+@compiled
+def add_up(signal: npt.NDArray[np.float32], keep: npt.NDArray[np.bool_], first: int, last: int, aggregate: Any) -> None:
+    """Add the rows kept of `first` to before `last` of one signal; sums stay in registers."""
+    count, total, squares, low, high = aggregate.count, aggregate.total, aggregate.squares, aggregate.low, aggregate.high
+    for row in range(first, last):
+        value = float(signal[row])
+        if keep[row] and value == value:
+            count += 1
+            total += value
+            squares += value * value
+            low = min(low, value)
+            high = max(high, value)
+    aggregate.count, aggregate.total, aggregate.squares, aggregate.low, aggregate.high = count, total, squares, low, high

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from gridpulse_detector.episodes import EPISODE, IDLE
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
+from gridpulse_schemas.compiled import compiled
 
 __all__ = ["AGGREGATE", "FEEDER", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape"]
 
@@ -116,6 +117,8 @@ FEEDER = np.dtype(
 
 COARSEST_STEP = 1e5
 """Wh; no register is coarser."""
+UNKNOWN = NEVER
+"""No mark: offsets are 0 and above."""
 NO_INDEXES = np.empty(0, np.int64)
 HEADER = np.dtype(
     [("layout", "<u4"), ("places", "<i4"), ("roster_crc", "<u4"), ("origins", "<i4"), ("stored", "<i4"), ("episodes", "<i4")]
@@ -273,13 +276,11 @@ class FeederState:
 
     def mark(self, partition: int, offset: int) -> int | None:
         """Raise the mark of an origin partition to `offset` where that is higher; the mark before, None for a new partition."""
-        known = np.flatnonzero(self.origins[:, 0] == partition)
-        if not known.size:
+        before = raise_mark(self.origins, partition, offset)
+        if before == UNKNOWN:
             self.origins = np.vstack([self.origins, [[partition, offset]]])
             self.buffer = None
             return None
-        before = int(self.origins[known[0], 1])
-        self.origins[known[0], 1] = max(before, offset)
         return before
 
     def keep(self, stored: npt.NDArray[np.int64]) -> None:
@@ -317,6 +318,17 @@ class FeederState:
         if size < len(self.episodes):
             self.episodes = self.episodes[:size].copy()
             self.buffer = None
+
+
+@compiled
+def raise_mark(origins: npt.NDArray[np.int64], partition: int, offset: int) -> int:
+    """Raise the offset of `partition` in `origins` (n, 2) to `offset` where that is higher; the one before, or UNKNOWN."""
+    for i in range(origins.shape[0]):
+        if origins[i, 0] == partition:
+            before = origins[i, 1]
+            origins[i, 1] = max(before, offset)
+            return int(before)
+    return UNKNOWN
 
 
 def empty_aggregates(shape: Shape) -> npt.NDArray[np.void]:

@@ -11,9 +11,11 @@ from gridpulse_detector.episodes import note
 from gridpulse_detector.rules import interruption, low_power_factor, sag, swell, thd, unbalance
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
+__all__ = ["COARSE_MS", "extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
 
 NAN = np.nan
+COARSE_MS = 60_000
+"""A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
 
 
 @compiled

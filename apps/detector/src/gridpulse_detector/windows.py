@@ -1,13 +1,18 @@
 """Panes close, the window slides: sums come in with the newest closed pane and go out with the oldest."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from gridpulse_detector.layout import AGGREGATE, NEVER, SUMS, FeederState
+from gridpulse_schemas.compiled import compiled
 
 __all__ = ["ClosedPane", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
+
+
+NOTHING = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
 
 
 class Store(Protocol):
@@ -98,18 +103,12 @@ def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: P
     place = index % state.shape.panes_open
     pane = state.panes[place]
     if pane["count"].any():
-        for name in SUMS.names or ():
-            state.window[name] += pane[name]
         store.put(index, pane.tobytes())
+        take_in(state.window, pane)
         state.keep(np.append(state.stored, index))
-        pane[...] = np.zeros((), SUMS)
     aggregates = state.aggregates[place]
-    sums = {
-        signal: (int(a["count"]), float(a["total"]), float(a["squares"]), float(a["low"]), float(a["high"]))
-        for signal, a in zip(signals, aggregates, strict=True)
-        if a["count"]
-    }
-    aggregates[...] = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
+    sums = {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
+    aggregates[...] = NOTHING
     return ClosedPane(index * state.shape.pane_ms, sums) if sums else None
 
 
@@ -120,9 +119,30 @@ def expire(state: FeederState, newest: int, store: Panes) -> None:
         return
     state.keep(state.stored[state.stored > newest])
     for index in gone.tolist():
-        pane = np.frombuffer(store.get(index), SUMS).reshape(state.shape.signals, -1)
-        part = state.window[:, : pane.shape[1]]
-        for name in SUMS.names or ():
-            part[name] -= pane[name]
+        take_out(state.window, np.frombuffer(store.get(index), SUMS).reshape(state.shape.signals, -1))
         store.delete(index)
-    state.window[state.window["count"] == 0] = np.zeros((), SUMS)  # no rounding is left of what is gone
+
+
+@compiled
+def take_in(window: npt.NDArray[Any], pane: npt.NDArray[Any]) -> None:
+    """Add `pane` to `window`, SUMS (signals, places) each, and empty it."""
+    for signal in range(pane.shape[0]):
+        for place in range(pane.shape[1]):
+            sums, more = window[signal, place], pane[signal, place]
+            sums.count += more.count
+            sums.total += more.total
+            sums.squares += more.squares
+            more.count = more.total = more.squares = 0.0
+
+
+@compiled
+def take_out(window: npt.NDArray[Any], pane: npt.NDArray[Any]) -> None:
+    """Subtract `pane`, of the first places, from `window`; of what is gone entirely no rounding is left."""
+    for signal in range(pane.shape[0]):
+        for place in range(pane.shape[1]):
+            sums, less = window[signal, place], pane[signal, place]
+            sums.count -= less.count
+            sums.total -= less.total
+            sums.squares -= less.squares
+            if sums.count == 0.0:
+                sums.total = sums.squares = 0.0
