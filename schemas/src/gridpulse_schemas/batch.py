@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.wire import put_long, take_long
 
 __all__ = ["NO_INTS", "NO_OFFSETS", "Origin", "ReadingBatch", "Roster"]
@@ -100,6 +101,23 @@ class ReadingBatch:
     sent_at: int = 0
     interval_ms: int = 0
     origin: Origin | None = None
+    matrices: Any = field(default=None, repr=False, compare=False)
+    """(columns, float32 and float64 matrix): where `columns` are rows of matrices, as `decode_batch` makes them."""
+
+    def matrix(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """All columns in the order of COLUMNS, NaN where not measured: float32 (11, rows) and float64 (2, rows).
+
+        They share memory with `columns` where the batch was decoded, in which no array may have been put in another's place.
+        """
+        if self.matrices is not None and self.matrices[0] is self.columns:
+            return self.matrices[1], self.matrices[2]
+        missing = np.full(self.rows, np.nan, np.float32)
+        return self._stacked(missing, np.float32), self._stacked(missing, np.float64)
+
+    def _stacked(self, missing: npt.NDArray[np.float32], dtype: type[Any]) -> npt.NDArray[Any]:
+        names = [column.name for column in COLUMNS if column.dtype == dtype]
+        parts = [self.columns.get(name, missing) for name in names]
+        return np.concatenate(parts, dtype=dtype, casting="same_kind").reshape(len(names), self.rows)
 
     @property
     def rows(self) -> int:

@@ -18,6 +18,8 @@ from gridpulse_schemas.wire import INT_MAX, INT_MIN, put_ints, put_long, read_in
 __all__ = ["decode_batch", "encode_batch"]
 
 WIDTHS = np.array([np.dtype(column.dtype).itemsize for column in COLUMNS], np.int64)
+FLOATS = int(np.count_nonzero(WIDTHS == 4))
+"""Columns of four bytes come first, then those of eight."""
 
 # Slots of what `scan` finds: a value, or the position and count of a run.
 FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4, 5, 6, 7, 8, 9
@@ -113,6 +115,29 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
     return OK
 
 
+@compiled
+def gather(
+    data: npt.NDArray[np.uint8],
+    found: npt.NDArray[np.int64],
+    offset_ms: npt.NDArray[np.int32],
+    floats: npt.NDArray[np.float32],
+    doubles: npt.NDArray[np.float64],
+) -> bool:
+    """Fill the arrays, a row a column, NaN where there is none; False where an offset does not fit an Avro int."""
+    for i in range(floats.shape[0] + doubles.shape[0]):
+        begin, wide = found[COLUMN_0 + 2 * i], 4 if i < floats.shape[0] else 8
+        if found[COLUMN_0 + 2 * i + 1] == 0:
+            if wide == 4:
+                floats[i] = np.nan
+            else:
+                doubles[i - floats.shape[0]] = np.nan
+        elif wide == 4:
+            floats[i].view(np.uint8)[:] = data[begin : begin + 4 * floats.shape[1]]
+        else:
+            doubles[i - floats.shape[0]].view(np.uint8)[:] = data[begin : begin + 8 * floats.shape[1]]
+    return read_int32s(data, found[OFFSET_MS], offset_ms)
+
+
 class RosterCache:
     """Rosters by their bytes, so that ids are decoded once and not once a message. Forgets all beyond `capacity` bytes."""
 
@@ -141,7 +166,7 @@ ROSTERS = RosterCache()
 
 
 def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
-    """Batch in `message` from byte `start`, float columns as views of `message`; None where the layout is for `generic`.
+    """Batch in `message` from byte `start`, its columns side by side; None where the layout is for `generic`.
 
     Raises DecodeError(malformed): truncated, trailing bytes, counts beyond the message, uneven columns, ints beyond 32 bits,
     text that is not UTF-8. Time and memory are bounded by the length of the message.
@@ -155,21 +180,24 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
         raise DecodeError("malformed", "columns differ in length" if outcome == UNEVEN else "not a MeterReadingBatch")
     at: list[int] = found.tolist()
     rows = at[ROSTER + 1]
-    columns: dict[str, npt.NDArray[Any]] = {}
-    for i, column in enumerate(COLUMNS):
-        if at[COLUMN_0 + 2 * i + 1]:
-            columns[column.name] = np.frombuffer(message, column.dtype, rows, at[COLUMN_0 + 2 * i])
+    offset_ms = np.empty(rows, np.int32) if rows else NO_INTS
+    floats, doubles = np.empty((FLOATS, rows), np.float32), np.empty((len(COLUMNS) - FLOATS, rows))
+    if not gather(data, found, offset_ms, floats, doubles):
+        raise DecodeError("malformed", "a number does not fit an Avro int")
+    side_by_side = [*floats, *doubles]
+    columns = {column.name: side_by_side[i] for i, column in enumerate(COLUMNS) if at[COLUMN_0 + 2 * i + 1]}
     return ReadingBatch(
         feeder_id=text(message, at[FEEDER], at[FEEDER + 1]),
         roster=ROSTERS.get(message[at[ROSTER] :], rows),
         base_timestamp=at[BASE],
-        offset_ms=ints(data, at[OFFSET_MS], rows),
+        offset_ms=offset_ms,
         columns=columns,
         status=ints(data, at[STATUS], at[STATUS + 1]),
         source=text(message, at[SOURCE], at[SOURCE + 1]),
         sent_at=at[SENT_AT],
         interval_ms=int32(at[INTERVAL]),
         origin=origin(data, at) if at[HAS_ORIGIN] else None,
+        matrices=(columns, floats, doubles),
     )
 
 

@@ -5,7 +5,6 @@ No clock, no broker: replay runs this.
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,6 @@ from gridpulse_schemas import ReadingBatch, Roster
 __all__ = ["Change", "Detector", "Outcome", "Store"]
 
 STATE_KEY, ROSTER_KEY, BASE_KEY = b"f", b"r", b"b"
-REGISTERS = ("energy_import", "energy_export")
 MOST_WIRINGS = 20_000
 """Feeders whose wiring stays in memory: far more than a replica serves, but feeder ids can be made up."""
 
@@ -56,7 +54,7 @@ class Outcome:
     late: int = 0
     repeated: int = 0
     ahead: int = 0
-    learning: dict[str, list[str]] | None = None
+    learning: dict[str, list[str]] = field(default_factory=dict)
     """Where an hour closed: by rule, the assets heard in it that have not enough history to be judged."""
 
 
@@ -199,8 +197,8 @@ class Turn:
         counts = detector._counts  # noqa: SLF001
         counts.fill(0)
         measured = (
-            batch.base_timestamp, own(batch.offset_ms), wiring.rows(batch.roster), values_of(batch), registers_of(batch),
-            own(batch.status), keep, batch.interval_ms, self._offset,
+            batch.base_timestamp, own(batch.offset_ms), wiring.rows(batch.roster), *batch.matrix(), own(batch.status), keep,
+            batch.interval_ms, self._offset,
         )  # fmt: skip
         start = 0
         while start < batch.rows:
@@ -320,24 +318,3 @@ class Turn:
 def own(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """`numbers` as the kernel is compiled for: a view of bytes, or of every other item, would have it compiled again."""
     return numbers if numbers.flags.carray else np.array(numbers, np.int32)
-
-
-def values_of(batch: ReadingBatch) -> npt.NDArray[np.float32]:
-    """Signals, float32 (signals, rows), NaN where not measured."""
-    return _matrix(batch, SIGNALS, np.float32)
-
-
-def registers_of(batch: ReadingBatch) -> npt.NDArray[np.float64]:
-    """Energy registers, Wh, float64 (2, rows), NaN where not measured."""
-    return _matrix(batch, REGISTERS, np.float64)
-
-
-def _matrix(batch: ReadingBatch, names: tuple[str, ...], dtype: type[Any]) -> npt.NDArray[Any]:
-    columns, missing = batch.columns, _missing(batch.rows)
-    parts = [columns.get(name, missing) for name in names]
-    return np.concatenate(parts, dtype=dtype, casting="same_kind").reshape(len(names), batch.rows)
-
-
-@lru_cache(maxsize=64)
-def _missing(rows: int) -> npt.NDArray[np.float32]:
-    return np.full(rows, np.nan, np.float32)

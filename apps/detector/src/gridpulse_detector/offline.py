@@ -33,7 +33,7 @@ class OfflineDetector:
         place = {"topic": topic, "partition": partition, "offset": offset}
         self._fed += 1
         outcome = self._detector.judge(batch, store, offset, NEVER_COMMITTED)
-        if outcome.learning is not None:
+        if outcome.learning:
             self.learning[batch.feeder_id] = outcome.learning
         return [
             anomaly_record(change, batch.feeder_id, self.rules, {**place, "ordinal": ordinal})

@@ -78,11 +78,10 @@ class Judge:
     def count(self, batch: ReadingBatch, outcome: Outcome) -> None:
         """Count what became of the readings."""
         JUDGED.inc(outcome.judged)
-        for name in ("dropped", "late", "repeated", "ahead"):
-            number = getattr(outcome, name)
-            if number:
-                metrics.READINGS.labels(name).inc(number)
-        for rule, assets in (outcome.learning or {}).items():
+        if outcome.judged != batch.rows:
+            for name in ("dropped", "late", "repeated", "ahead"):
+                metrics.READINGS.labels(name).inc(getattr(outcome, name))
+        for rule, assets in outcome.learning.items():
             feeders = self.learning.setdefault(rule, {})
             feeders[batch.feeder_id] = len(assets)
             metrics.LEARNING.labels(rule).set(sum(feeders.values()))
