@@ -26,7 +26,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
 from peers.programs import Figures, Program, gridpulse, measure, stand_alone
-from peers.same_input import Grid, same_rules
+from peers.same_input import LEARNT_S, Grid, same_rules
 from pipeline import kafka, machine, send
 
 from gridpulse_runtime import logs
@@ -42,6 +42,7 @@ BY_METER = "bench.by-meter"
 QUIX_SECONDS = 30.0
 """Its own windows would take half an hour for what others do in seconds."""
 PARTITIONS = 4
+LEAST_SECONDS = 4 * LEARNT_S
 
 
 @dataclass(slots=True)
@@ -265,6 +266,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of readings and faults [1]")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
+    if options.seconds < LEAST_SECONDS:
+        parser.error(f"--seconds {options.seconds}: at least {LEAST_SECONDS}, for the first {LEARNT_S} s of an input only teach")
     logs.configure("bench", level="WARNING")
     figures: dict[str, Any] = {"machine": machine()}
     print(f"machine: {figures['machine']}")

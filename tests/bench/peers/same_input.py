@@ -13,7 +13,7 @@ from gridpulse_detector.rules import Parameters
 from gridpulse_detector.ruleset import Rules
 from gridpulse_schemas import Codec, Origin, ReadingBatch, Roster
 
-__all__ = ["Grid", "same_rules"]
+__all__ = ["LEARNT_S", "Grid", "same_rules"]
 
 JUDGED = ("interruption", "sag", "swell", "moving_average")
 """Rules of ours that the peers have too: voltage limits, and moving average ± σ over 5 minutes hopping by 10 s."""
