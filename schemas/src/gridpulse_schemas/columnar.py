@@ -26,6 +26,9 @@ FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4
 OFFSETS, OFFSET_MS, STATUS, ROSTER, COLUMN_0 = 10, 12, 14, 16, 18
 SLOTS = COLUMN_0 + 2 * len(COLUMNS)
 
+PLACES = tuple((i, column.name, COLUMN_0 + 2 * i + 1) for i, column in enumerate(COLUMNS))
+"""Of each column: row, name, and where `scan` says how many values it has."""
+
 OK, OTHER_LAYOUT, MALFORMED, UNEVEN = 0, 1, 2, 3
 
 
@@ -116,6 +119,13 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
 
 
 @compiled
+def copy(data: npt.NDArray[np.uint8], position: int, out: npt.NDArray[np.uint8]) -> None:
+    """Fill `out` from `data`, whose values need not be aligned."""
+    for i in range(out.size):
+        out[i] = data[position + i]
+
+
+@compiled
 def gather(
     data: npt.NDArray[np.uint8],
     found: npt.NDArray[np.int64],
@@ -124,17 +134,17 @@ def gather(
     doubles: npt.NDArray[np.float64],
 ) -> bool:
     """Fill the arrays, a row a column, NaN where there is none; False where an offset does not fit an Avro int."""
-    for i in range(floats.shape[0] + doubles.shape[0]):
-        begin, wide = found[COLUMN_0 + 2 * i], 4 if i < floats.shape[0] else 8
+    for i in range(floats.shape[0]):
         if found[COLUMN_0 + 2 * i + 1] == 0:
-            if wide == 4:
-                floats[i] = np.nan
-            else:
-                doubles[i - floats.shape[0]] = np.nan
-        elif wide == 4:
-            floats[i].view(np.uint8)[:] = data[begin : begin + 4 * floats.shape[1]]
+            floats[i] = np.nan
         else:
-            doubles[i - floats.shape[0]].view(np.uint8)[:] = data[begin : begin + 8 * floats.shape[1]]
+            copy(data, found[COLUMN_0 + 2 * i], floats[i].view(np.uint8))
+    for i in range(doubles.shape[0]):
+        slot = COLUMN_0 + 2 * (floats.shape[0] + i)
+        if found[slot + 1] == 0:
+            doubles[i] = np.nan
+        else:
+            copy(data, found[slot], doubles[i].view(np.uint8))
     return read_int32s(data, found[OFFSET_MS], offset_ms)
 
 
@@ -184,8 +194,7 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
     floats, doubles = np.empty((FLOATS, rows), np.float32), np.empty((len(COLUMNS) - FLOATS, rows))
     if not gather(data, found, offset_ms, floats, doubles):
         raise DecodeError("malformed", "a number does not fit an Avro int")
-    side_by_side = [*floats, *doubles]
-    columns = {column.name: side_by_side[i] for i, column in enumerate(COLUMNS) if at[COLUMN_0 + 2 * i + 1]}
+    columns = {name: floats[i] if i < FLOATS else doubles[i - FLOATS] for i, name, slot in PLACES if at[slot]}
     return ReadingBatch(
         feeder_id=text(message, at[FEEDER], at[FEEDER + 1]),
         roster=ROSTERS.get(message[at[ROSTER] :], rows),
