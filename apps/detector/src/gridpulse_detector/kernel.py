@@ -106,6 +106,10 @@ def judge(
                 stop, filled, why = row, max(told, 0), TICK if told < 0 else TOLD
                 break
             tick_end = (home.clock // TICK_MS + 1) * TICK_MS
+            free = unused(episodes)  # silence may be under watch now, untold
+            if free < channels:
+                stop, why = row, FULL
+                break
         pane = at // pane_ms
         if pane <= home.closed:
             counts[LATE] += 1
