@@ -101,7 +101,9 @@ class ReadingBatch:
     sent_at: int = 0
     interval_ms: int = 0
     origin: Origin | None = None
-    matrices: Any = field(default=None, repr=False, compare=False)
+    matrices: tuple[dict[str, npt.NDArray[Any]], npt.NDArray[np.float32], npt.NDArray[np.float64]] | None = field(
+        default=None, repr=False, compare=False
+    )
     """(columns, float32 and float64 matrix): where `columns` are rows of matrices, as `decode_batch` makes them."""
 
     def matrix(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:

@@ -119,32 +119,29 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
 
 
 @compiled
-def copy(data: npt.NDArray[np.uint8], position: int, out: npt.NDArray[np.uint8]) -> None:
-    """Fill `out` from `data`, whose values need not be aligned."""
-    for i in range(out.size):
-        out[i] = data[position + i]
+def gather(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], first: int, matrix: npt.NDArray[Any]) -> None:
+    """Fill `matrix`, a row a column from number `first` on, NaN where there is none. In `data` values need not be aligned."""
+    for i in range(matrix.shape[0]):
+        begin, count = found[COLUMN_0 + 2 * (first + i)], found[COLUMN_0 + 2 * (first + i) + 1]
+        if count == 0:
+            matrix[i] = np.nan
+            continue
+        out = matrix[i].view(np.uint8)
+        for k in range(out.size):
+            out[k] = data[begin + k]
 
 
 @compiled
-def gather(
+def gather_all(
     data: npt.NDArray[np.uint8],
     found: npt.NDArray[np.int64],
     offset_ms: npt.NDArray[np.int32],
     floats: npt.NDArray[np.float32],
     doubles: npt.NDArray[np.float64],
 ) -> bool:
-    """Fill the arrays, a row a column, NaN where there is none; False where an offset does not fit an Avro int."""
-    for i in range(floats.shape[0]):
-        if found[COLUMN_0 + 2 * i + 1] == 0:
-            floats[i] = np.nan
-        else:
-            copy(data, found[COLUMN_0 + 2 * i], floats[i].view(np.uint8))
-    for i in range(doubles.shape[0]):
-        slot = COLUMN_0 + 2 * (floats.shape[0] + i)
-        if found[slot + 1] == 0:
-            doubles[i] = np.nan
-        else:
-            copy(data, found[slot], doubles[i].view(np.uint8))
+    """Fill the arrays; False where an offset does not fit an Avro int."""
+    gather(data, found, 0, floats)
+    gather(data, found, floats.shape[0], doubles)
     return read_int32s(data, found[OFFSET_MS], offset_ms)
 
 
@@ -192,7 +189,7 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
     rows = at[ROSTER + 1]
     offset_ms = np.empty(rows, np.int32) if rows else NO_INTS
     floats, doubles = np.empty((FLOATS, rows), np.float32), np.empty((len(COLUMNS) - FLOATS, rows))
-    if not gather(data, found, offset_ms, floats, doubles):
+    if not gather_all(data, found, offset_ms, floats, doubles):
         raise DecodeError("malformed", "a number does not fit an Avro int")
     columns = {name: floats[i] if i < FLOATS else doubles[i - FLOATS] for i, name, slot in PLACES if at[slot]}
     return ReadingBatch(

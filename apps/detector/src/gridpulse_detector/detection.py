@@ -184,6 +184,7 @@ class Turn:
         self._detector, self._state, self._store, self._wiring, self._offset = detector, state, store, wiring, offset
         self._sets, self._findings, self._events = detector._sets, detector._findings, detector._events  # noqa: SLF001
         self.outcome = Outcome()
+        self._room_for_tick()
 
     def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_] | None) -> None:
         """Judge the rows where `keep` (None: all), moving the feeder's clock as they do."""
@@ -193,7 +194,6 @@ class Turn:
             keep = detector._all(batch.rows)  # noqa: SLF001
         else:
             outcome.dropped = batch.rows - int(np.count_nonzero(keep))
-        self._room_for_tick()
         counts = detector._counts  # noqa: SLF001
         counts.fill(0)
         measured = (
@@ -233,7 +233,6 @@ class Turn:
 
     def _watch(self, now: int) -> None:
         state, wiring, detector = self._state, self._wiring, self._detector
-        self._room_for_tick()
         while True:
             filled = gridwatch.tick(
                 now, self._offset, state.feeder, wiring.assets, self._sets.limits, self._sets.holds, state.past, state.slots,

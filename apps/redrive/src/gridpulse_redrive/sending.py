@@ -20,7 +20,7 @@ TRANSACTION_MS = 10_000
 """A transaction that a kill leaves open holds the readers of its topics up for this long at most."""
 TIMEOUT = 30.0
 PURGES = 3
-OVERTAKEN = (KafkaError._FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  its name
+OVERTAKEN = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)  # noqa: SLF001  its name
 REFUSALS = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG_SIZE, KafkaError.INVALID_RECORD)
 Refused = list[tuple[Delivery, str]]
 
@@ -105,7 +105,7 @@ class Sender:
             while len(self._producer) and not failures:  # after a failure the others would be waited for in vain
                 self._producer.poll(0.1)
         except KafkaException as error:
-            failures.append(self._cause(error.args[0]))
+            failures.append(error.args[0])
         if failures and failures[0].code() not in REFUSALS:
             raise self._failure(failures[0])
         return failures[0] if failures else None
@@ -147,7 +147,7 @@ class Sender:
         raise self._failure(last)
 
     def _cause(self, error: KafkaError) -> KafkaError:
-        """Producing after a fatal error says only that there was one; the calls about transactions say which."""
+        """What a fatal error was: producing after it says only that there was one, the calls about transactions say which."""
         if error.code() == KafkaError._FATAL:  # noqa: SLF001  its name
             try:
                 self._producer.abort_transaction(TIMEOUT)
@@ -156,6 +156,7 @@ class Sender:
         return error
 
     def _failure(self, error: KafkaError) -> Exception:
+        error = self._cause(error)
         if error.code() == KafkaError._PURGE_QUEUE:  # noqa: SLF001  its name
             return PurgedError(error.str())
         if error.code() in OVERTAKEN:
