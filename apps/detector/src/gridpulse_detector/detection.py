@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector import channels as ch
-from gridpulse_detector import gridwatch, hours, kernel
+from gridpulse_detector import gridwatch, hours, kernel, tallies
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.base_load import BASE, still_learning
 from gridpulse_detector.episodes import EVENT, FINDING
@@ -82,7 +82,7 @@ class Detector:
         self._wirings: dict[str, Wiring] = {}
         self._findings = np.zeros(len(rules.channels), FINDING)
         self._events = np.zeros(64 * len(rules.channels), EVENT)
-        self._tally = np.zeros(0, gridwatch.TALLY)
+        self._tally = np.zeros(0, tallies.TALLY)
         self._counts = np.zeros(kernel.COUNTS, np.int64)
         self._keep = np.ones(0, np.bool_)
 
@@ -246,7 +246,7 @@ class Turn:
     def _room_for_tick(self) -> None:
         state, detector = self._state, self._detector
         if detector._tally.size < state.places:  # noqa: SLF001
-            detector._tally = np.zeros(state.places, gridwatch.TALLY)  # noqa: SLF001
+            detector._tally = np.zeros(state.places, tallies.TALLY)  # noqa: SLF001
         self._events_for(gridwatch.EVENTS_AN_ASSET * state.places + 4)
 
     def _close_hours(self, newest: int) -> None:
