@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from control_plane import ControlPlane, ready
+from manifests import APPS
 from rendering import CHART, EXAMPLES, READER, Helm, Manifest, provided
 
 from gridpulse_native.provision.kubernetes import HELM, HELM_3
@@ -19,7 +20,6 @@ from gridpulse_native.provision.kubernetes import HELM, HELM_3
 pytestmark = pytest.mark.timeout(1200)
 RESTRICTED = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn", "audit")}
 NODES = 4
-APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
 IMAGES = {f"registry.example.org/energy/gridpulse/{app}:0.1.0" for app in APPS}
 PRODUCTION = CHART / "examples" / "production.yaml"
 

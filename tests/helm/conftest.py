@@ -1,11 +1,10 @@
-"""What the tests of the chart share; the rest is in rendering.py."""
+"""What the tests of the chart share; the rest is in rendering.py and manifests.py."""
 
 from __future__ import annotations
 
 import functools
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from rendering import CHART, READER, SMALLEST, Helm, Manifest, provided, sets
+from rendering import CHART, READER, SMALLEST, Example, Helm, Manifest, Plain, provided, sets
 
 from gridpulse_native.provision.kubernetes import CRDS, HELM
 
@@ -24,13 +23,13 @@ def helm() -> Helm:
 
 
 @pytest.fixture(scope="session")
-def example(helm: Helm) -> Callable[[str], list[Manifest]]:
+def example(helm: Helm) -> Example:
     """What an example's values render to."""
     return functools.cache(lambda name: helm.template("-f", CHART / "examples" / f"{name}.yaml"))
 
 
 @pytest.fixture(scope="session")
-def plain(helm: Helm) -> Callable[..., list[Manifest]]:
+def plain(helm: Helm) -> Plain:
     """What the defaults render to, with the least that has to be set, and changes by path."""
     rendered = functools.cache(lambda words: helm.template(*words))
     return lambda changes=None: rendered(tuple(sets(SMALLEST | (changes or {}))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,16 @@ from gridpulse_native.settings import NativeSettings
 
 CHART = Path(__file__).parents[2] / "helm" / "gridpulse"
 EXAMPLES = sorted((CHART / "examples").glob("*.yaml"))
+NAMES = [example.stem for example in EXAMPLES]
+every_example = pytest.mark.parametrize("name", NAMES)
 SMALLEST = {"kafka.bootstrapServers": "kafka:9092", "schemaRegistry.url": "http://registry:8080",
             "influxdb.url": "http://influxdb:8086", "influxdb.existingSecret": "influxdb",
             "s3.endpoint": "http://minio:9000", "s3.existingSecret": "s3"}  # fmt: skip
 """All that has to be set."""
 Manifest = dict[str, Any]
+Example = Callable[[str], list[Manifest]]
+Plain = Callable[..., list[Manifest]]
 READER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where PyYAML was built with it
-WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 
 
 def provided(recipe: Recipe) -> Path:
@@ -64,9 +67,3 @@ class Helm:
 def sets(values: Mapping[str, Any]) -> list[str]:
     """`--set-json` for each value by its path."""
     return [word for path, value in values.items() for word in ("--set-json", f"{path}={json.dumps(value)}")]
-
-
-def pod_of(manifest: Manifest) -> Manifest | None:
-    """Pod template of a workload."""
-    spec = manifest.get("spec", {})
-    return spec.get("jobTemplate", {}).get("spec", spec).get("template") if manifest["kind"] in WORKLOADS else None
