@@ -134,3 +134,16 @@ def test_writes_are_bounded_and_a_full_sink_says_so(sink: PointSink, influx: Fak
     sink.flush()
     assert influx.writes == [POINTS_PER_WRITE] * (FULL_POINTS // POINTS_PER_WRITE)
     assert not sink.full()
+
+
+def test_the_points_of_a_feeder_are_written_together_and_in_their_order(sink: PointSink, influx: FakeInflux) -> None:
+    for offset in range(FULL_POINTS // 100):
+        feeder = f"feeder-{offset % (FULL_POINTS // POINTS_PER_WRITE)}"
+        lines = [f"readings,feeder={feeder} v={offset} {point}" for point in range(100)]
+        sink.add(Points("readings", lines, b""), feeder.encode(), 0, None, "meter.readings.valid", 0, offset)
+    sink.flush()
+    for first in range(0, FULL_POINTS, POINTS_PER_WRITE):
+        written = [line.split() for line in influx.lines[first : first + POINTS_PER_WRITE]]
+        assert len({series for series, _, _ in written}) == 1
+        order = [(int(value[2:]), int(point)) for _, value, point in written]
+        assert order == sorted(order)
