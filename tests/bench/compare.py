@@ -25,9 +25,9 @@ from typing import Any
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
-from peers.programs import Figures, Program, gridpulse, measure, stand_alone
 from peers.same_input import LEARNT_S, Grid, same_rules
 from pipeline import kafka, machine, send
+from programs import Figures, Program, gridpulse, measure, stand_alone
 
 from gridpulse_runtime import logs
 from gridpulse_runtime.settings import KafkaSettings

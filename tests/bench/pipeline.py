@@ -3,7 +3,7 @@
     make bench                       # everything, about three minutes
     make bench ARGS="--json FILE"    # the figures for a program
 
-Readings per CPU-second count all threads of the app's process (user and system time), between 20 % and 100 % of the backlog, so
+Readings per CPU-second count all threads of the app's process (user and system time), between 30 % and 100 % of the backlog, so
 that start and compilation are not in it. Latency is measured from the intended send time of a batch to the receipt of its
 anomaly from grid.anomalies by another consumer: a late send counts against us (no coordinated omission).
 """
@@ -14,24 +14,20 @@ import argparse
 import json
 import os
 import platform
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 from confluent_kafka import Consumer, Producer
 from hdrh.histogram import HdrHistogram
+from programs import App, Figures, gridpulse, measure
 
-from gridpulse_demo.metrics import Metrics
 from gridpulse_native import Stack
-from gridpulse_native.ports import choose
-from gridpulse_native.process import Process
 from gridpulse_runtime import logs
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
@@ -39,7 +35,6 @@ from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
 from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
-WARM = 0.2
 RATE, LATENCY_SECONDS = 10_000, 30
 
 
@@ -53,63 +48,6 @@ def kafka(folder: Path) -> Iterator[dict[str, str]]:
         yield environment
     for name in environment:
         del os.environ[name]
-
-
-class App:
-    """A console command under measurement."""
-
-    def __init__(self, name: str, environment: Mapping[str, str], folder: Path) -> None:
-        self.port = choose(["metrics"], {})["metrics"]
-        self.name = name
-        variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(self.port), "GRIDPULSE_LOG_FORMAT": "json"}
-        command = [str(Path(sys.executable).parent / f"gridpulse-{name}")]
-        self.process = Process(command, log=folder / f"{name}.log", directory=folder, environment=variables)
-
-    def check(self) -> None:
-        """Exits where it has ended."""
-        if not self.process.alive:
-            sys.exit(f"{self.name} ended with {self.process.status}:\n{self.process.last_lines()}")
-
-    def metrics(self) -> Mapping[str, float]:
-        try:
-            return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics").text, self.name).totals
-        except httpx.TransportError:
-            return {}
-
-    def wait_ready(self) -> None:
-        while True:
-            self.check()
-            try:
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-
-    def measure(self, counter: str, readings: int) -> dict[str, float]:
-        """Readings per CPU-second and per second from WARM of `readings` to all of them."""
-        first: tuple[float, float, float] | None = None
-        while True:
-            values = self.metrics()
-            done, cpu = values.get(counter, 0.0), values.get("process_cpu_seconds_total", 0.0)
-            now = time.monotonic()
-            if first is None and done >= WARM * readings:
-                first = (done, cpu, now)
-            if first is not None and done >= readings:
-                break
-            self.check()
-            time.sleep(0.02)
-        made = done - first[0]
-        memory = values.get("process_resident_memory_bytes", 0.0)
-        return {
-            "readings": made,
-            "per_cpu_second": made / max(cpu - first[1], 1e-9),
-            "per_second": made / max(now - first[2], 1e-9),
-            "memory_mb": memory / 1e6,
-        }
-
-    def stop(self) -> None:
-        self.process.stop(60)
 
 
 def batch(feeder: int, roster: Roster, timestamp: int, rng: np.random.Generator, sent_at: int) -> ReadingBatch:
@@ -191,11 +129,20 @@ def throughput(messages: list[tuple[bytes, bytes]], readings: int, environment: 
     """Backlog first, then ingest over it, then the detector over what ingest wrote."""
     send(messages)
     results = {}
-    for name, counter in (("ingest", "gridpulse_ingest_readings_total"), ("detector", "gridpulse_detector_readings_total")):
-        app = App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / f"state-{tag}")}, folder)
-        results[name] = app.measure(counter, readings)
-        app.stop()
+    for name in ("ingest", "detector"):
+        app = gridpulse(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / f"state-{tag}")}, folder)
+        results[name] = measured(measure(app, readings))
+        app.process.stop(60)
     return results
+
+
+def measured(figures: Figures) -> dict[str, float]:
+    return {
+        "readings": figures.readings,
+        "per_cpu_second": figures.per_cpu_second,
+        "per_second": figures.readings / figures.wall_s,
+        "peak_mb": figures.peak_mb,
+    }
 
 
 def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str, float]:
@@ -306,7 +253,7 @@ def report(part: str, figures: Any) -> None:
     for name, figure in figures.items():
         print(
             f"{name}, {what}: {figure['per_cpu_second']:,.0f} readings per CPU-second, {figure['per_second']:,.0f} per second, "
-            f"{figure['memory_mb']:.0f} MB"
+            f"at most {figure['peak_mb']:.0f} MB"
         )
 
 

@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
-from pipeline import METERS, App, batch, kafka, machine, send
+from pipeline import METERS, batch, kafka, machine, send
+from programs import App
 
 from gridpulse_runtime import logs
 from gridpulse_runtime.settings import KafkaSettings

@@ -1,4 +1,4 @@
-"""Programs under comparison, as processes: started, measured from outside, stopped, all in the same way."""
+"""Programs under measurement, as processes: started, measured from outside, stopped, all in the same way."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import App
+import httpx
 
+from gridpulse_demo.metrics import Metrics
+from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
-__all__ = ["WARM", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
+__all__ = ["App", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
 
 WARM = 0.3
 """Share of the readings after which measuring begins: start and compilation, the JVM's too, are not in it."""
-POLL = 0.02
+LEAST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""Between two looks, s. Ours are asked for their metrics: 50 times a second, that took half of the detector's time and CPU."""
 CLOCK = os.sysconf("SC_CLK_TCK")
 TOLD = re.compile(rb"readings (\d+)\n")
 TAIL = 4096
@@ -67,11 +70,56 @@ class Program:
 def measure(program: Program, readings: int, patience: float = 600.0) -> Figures:
     """From WARM of `readings` to all of them, or to what is done after `patience` seconds."""
     end = time.monotonic() + patience
-    while (first := program.look())[0] < WARM * readings and first[2] < end:
-        time.sleep(POLL)
-    while (last := program.look())[0] < readings and last[2] < end:
-        time.sleep(POLL)
+    first = look_until(program, WARM * readings, end)
+    last = look_until(program, readings, end)
     return Figures(last[0] - first[0], last[1] - first[1], last[2] - first[2], program.peak_mb)
+
+
+def look_until(program: Program, readings: float, end: float) -> tuple[int, float, float]:
+    """Look at `program` when `readings` are judged, or at `end`: seldom, but soon after it."""
+    before, pause = program.look(), LONGEST_PAUSE
+    while before[0] < readings and before[2] < end:
+        time.sleep(pause)
+        now = program.look()
+        gained = now[0] - before[0]
+        left = (readings - now[0]) * (now[2] - before[2]) / gained if gained else LONGEST_PAUSE
+        before, pause = now, min(max(left, LEAST_PAUSE), LONGEST_PAUSE)
+    return before
+
+
+class App:
+    """A console command under measurement."""
+
+    def __init__(self, name: str, environment: Mapping[str, str], folder: Path) -> None:
+        self.port = choose(["metrics"], {})["metrics"]
+        self.name = name
+        variables = {**os.environ, **environment, "GRIDPULSE_METRICS_PORT": str(self.port), "GRIDPULSE_LOG_FORMAT": "json"}
+        command = [str(Path(sys.executable).parent / f"gridpulse-{name}")]
+        self.process = Process(command, log=folder / f"{name}.log", directory=folder, environment=variables)
+
+    def check(self) -> None:
+        """Exits where it has ended."""
+        if not self.process.alive:
+            sys.exit(f"{self.name} ended with {self.process.status}:\n{self.process.last_lines()}")
+
+    def metrics(self) -> Mapping[str, float]:
+        try:
+            return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics").text, self.name).totals
+        except httpx.TransportError:
+            return {}
+
+    def wait_ready(self) -> None:
+        while True:
+            self.check()
+            try:
+                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        self.process.stop(60)
 
 
 def gridpulse(app: str, environment: Mapping[str, str], folder: Path) -> Program:
