@@ -4,6 +4,7 @@ from gridpulse_schemas.batch import Origin, ReadingBatch, Roster
 from gridpulse_schemas.codec import Codec
 from gridpulse_schemas.columns import COLUMN_NAMES, COLUMNS, Column, Status
 from gridpulse_schemas.errors import DecodeError, RegistryUnavailableError
+from gridpulse_schemas.reading import Reading
 from gridpulse_schemas.registry import Registry, SchemaStore
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Column",
     "DecodeError",
     "Origin",
+    "Reading",
     "ReadingBatch",
     "Registry",
     "RegistryUnavailableError",

@@ -1,5 +1,6 @@
 """Bytes of a topic to records and back: the one place that knows which path reads which writer."""
 
+import contextlib
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from gridpulse_schemas import columnar, generic
 from gridpulse_schemas.batch import Origin, ReadingBatch, Roster
 from gridpulse_schemas.definitions import NAMES, definition, parse
 from gridpulse_schemas.errors import DecodeError
+from gridpulse_schemas.reading import Reading, decode_reading
 from gridpulse_schemas.registry import SchemaStore
 from gridpulse_schemas.wire import frame, unframe
 
@@ -36,13 +38,15 @@ class Codec:
         self._writers: dict[int, Any] = {self.ids[name]: self._readers[name] for name in names}
         self._unknown: OrderedDict[int, tuple[str, str]] = OrderedDict()
         self._lookups, self._counted_at = float(VAIN_LOOKUPS), time.monotonic()
-        self._batch_id = self.ids.get(BATCH, -1)
+        self._batch_id, self._reading_id = self.ids.get(BATCH, -1), self.ids.get(READING, -1)
 
     def warm_up(self) -> None:
         """Compile the columnar path now, so that the first message does not wait for it."""
         zero = np.zeros(1, np.int32)
         batch = ReadingBatch("", Roster.of([""]), 0, zero, {}, zero, origin=Origin(0, 0, np.zeros(1, np.int64)))
         columnar.decode_batch(columnar.encode_batch(batch), 0)
+        with contextlib.suppress(DecodeError):
+            decode_reading(b"", 0)
 
     def encode_batch(self, batch: ReadingBatch) -> bytes:
         """Frame and encode `batch`."""
@@ -59,8 +63,8 @@ class Codec:
             raise DecodeError("schema_mismatch", "a MeterReading, where only batches belong")
         return batch
 
-    def decode_readings(self, message: bytes | None) -> ReadingBatch | dict[str, Any]:
-        """Read a MeterReadingBatch as columns, or a MeterReading as a record.
+    def decode_readings(self, message: bytes | None) -> ReadingBatch | Reading:
+        """Read a MeterReadingBatch as columns, or a MeterReading.
 
         Raises DecodeError, RegistryUnavailableError.
         """
@@ -68,12 +72,14 @@ class Codec:
         assert message is not None  # noqa: S101  unframe has refused it
         if schema_id == self._batch_id and (batch := columnar.decode_batch(message)) is not None:
             return batch
+        if schema_id == self._reading_id:
+            return decode_reading(message)
         writer = self._writer(schema_id)
         name = _short_name(writer)
         if name not in (BATCH, READING):
             raise DecodeError("schema_mismatch", f"a {name}, where readings belong")
         record = generic.decode_record(message, 5, writer, self._readers[name])
-        return generic.batch_from_record(record) if name == BATCH else record
+        return generic.batch_from_record(record) if name == BATCH else generic.reading_from_record(record)
 
     def decode(self, name: str, message: bytes | None) -> dict[str, Any]:
         """Read a record of schema `name`, any registered version. Raises DecodeError, RegistryUnavailableError."""

@@ -13,7 +13,7 @@ from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, R
 from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import INT_MAX, INT_MIN, put_ints, put_long, read_int32s, read_ints, read_long
+from gridpulse_schemas.wire import INT_MAX, INT_MIN, pass_string, put_ints, put_long, read_int32s, read_ints, read_long
 
 __all__ = ["decode_batch", "encode_batch"]
 
@@ -30,16 +30,6 @@ PLACES = tuple((i, column.name, COLUMN_0 + 2 * i + 1) for i, column in enumerate
 """Of each column: row, name, and where `scan` says how many values it has."""
 
 OK, OTHER_LAYOUT, MALFORMED, UNEVEN = 0, 1, 2, 3
-
-
-@compiled
-def skip_string(data: npt.NDArray[np.uint8], position: int, found: npt.NDArray[np.int64], slot: int) -> int:
-    length, position = read_long(data, position)
-    if position < 0 or length < 0 or length > data.size - position:
-        return -1
-    found[slot] = position
-    found[slot + 1] = length
-    return position + length
 
 
 @compiled
@@ -75,9 +65,9 @@ def skip_array(data: npt.NDArray[np.uint8], position: int, width: int, found: np
 @compiled
 def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> int:
     """Find every field of the batch that begins at `start`. OK, OTHER_LAYOUT, MALFORMED or UNEVEN (column lengths)."""
-    position = skip_string(data, start, found, FEEDER)
+    position = pass_string(data, start, found, FEEDER)
     if position >= 0:
-        position = skip_string(data, position, found, SOURCE)
+        position = pass_string(data, position, found, SOURCE)
     for slot in (SENT_AT, BASE, INTERVAL, HAS_ORIGIN):
         if position < 0:
             return MALFORMED

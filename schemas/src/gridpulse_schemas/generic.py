@@ -11,9 +11,10 @@ from fastavro.read import SchemaResolutionError
 from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, Roster
 from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import take_long
+from gridpulse_schemas.reading import Reading
+from gridpulse_schemas.wire import INT_MAX, INT_MIN, take_long
 
-__all__ = ["batch_from_record", "batch_to_record", "check_bounds", "decode_record", "encode_record"]
+__all__ = ["batch_from_record", "batch_to_record", "check_bounds", "decode_record", "encode_record", "reading_from_record"]
 
 SIZES = {"null": 0, "boolean": 1, "float": 4, "double": 8}
 MAX_DEPTH = 32
@@ -121,6 +122,14 @@ class _Walk:
         if not 0 <= length <= len(self.data) - position:
             raise DecodeError("malformed", f"{length} bytes claimed, {len(self.data) - position} left")
         return position + length
+
+
+def reading_from_record(record: Mapping[str, Any]) -> Reading:
+    """Reading of a decoded MeterReading record. Raises DecodeError(malformed) for a status beyond 32 bits."""
+    if not INT_MIN <= record["status"] <= INT_MAX:
+        raise DecodeError("malformed", f"{record['status']} does not fit an Avro int")
+    values = np.array([np.nan if (value := record[column.name]) is None else value for column in COLUMNS], np.float64)
+    return Reading(record["meter_id"], record["feeder_id"], record["timestamp"], values, record["status"], record["sent_at"])
 
 
 def batch_from_record(record: Mapping[str, Any]) -> ReadingBatch:

@@ -8,7 +8,19 @@ import numpy.typing as npt
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
 
-__all__ = ["INT_MAX", "INT_MIN", "frame", "put_ints", "put_long", "read_int32s", "read_ints", "read_long", "take_long", "unframe"]
+__all__ = [
+    "INT_MAX",
+    "INT_MIN",
+    "frame",
+    "pass_string",
+    "put_ints",
+    "put_long",
+    "read_int32s",
+    "read_ints",
+    "read_long",
+    "take_long",
+    "unframe",
+]
 
 FRAME = struct.Struct(">bI")
 INT_MIN, INT_MAX = -(2**31), 2**31 - 1
@@ -74,6 +86,17 @@ def read_long(data: npt.NDArray[np.uint8], position: int) -> tuple[int, int]:
             half = np.int64(zigzag >> np.uint64(1))
             return half ^ -np.int64(zigzag & np.uint64(1)), position  # type: ignore[return-value]  # compiled: a machine integer
     return 0, -1
+
+
+@compiled
+def pass_string(data: npt.NDArray[np.uint8], position: int, found: npt.NDArray[np.int64], slot: int) -> int:
+    """Put position and length of a string's bytes into two slots of `found`; the position after it, or -1."""
+    length, position = read_long(data, position)
+    if position < 0 or length < 0 or length > data.size - position:
+        return -1
+    found[slot] = position
+    found[slot + 1] = length
+    return position + length
 
 
 @compiled

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gridpulse_ingest.coalescing import MAX_ROWS, MAX_SPAN_MS, Coalescer, batch_of, reading_of
-from gridpulse_schemas import COLUMN_NAMES, COLUMNS
+from gridpulse_schemas import COLUMN_NAMES, COLUMNS, Reading
+from gridpulse_schemas.generic import reading_from_record
 
 T0 = 1_700_000_000_000
 values = {
@@ -29,15 +30,14 @@ readings = st.fixed_dictionaries(
 )
 
 
-def reading(**given_values: Any) -> dict[str, Any]:
-    return {**dict.fromkeys(COLUMN_NAMES), "meter_id": "M1", "feeder_id": "F1", "timestamp": T0, "status": 0, "sent_at": 9} | (
-        given_values
-    )
+def reading(**given_values: Any) -> Reading:
+    record = {"meter_id": "M1", "feeder_id": "F1", "timestamp": T0, "status": 0, "sent_at": 9}
+    return reading_from_record(dict.fromkeys(COLUMN_NAMES) | record | given_values)
 
 
 @given(st.lists(readings, min_size=1, max_size=6))
 def test_a_batch_holds_the_readings_it_was_made_of(records: list[dict[str, Any]]) -> None:
-    batch = batch_of(records, 3, list(range(10, 10 + len(records))))
+    batch = batch_of([reading_from_record(record) for record in records], 3, list(range(10, 10 + len(records))))
     assert batch.origin is not None
     assert (batch.origin.partition, batch.origin.offset) == (3, 9 + len(records))
     assert batch.origin.offsets.tolist() == list(range(10, 10 + len(records)))

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gridpulse_schemas import COLUMNS, Codec, DecodeError, Origin, ReadingBatch, Roster, columnar, generic
+from gridpulse_schemas import COLUMN_NAMES, COLUMNS, Codec, DecodeError, Origin, Reading, ReadingBatch, Roster, columnar, generic
 from gridpulse_schemas.codec import VAIN_LOOKUPS
 from gridpulse_schemas.definitions import definition, parse
+from gridpulse_schemas.reading import decode_reading
 from gridpulse_schemas.wire import frame, put_long
 
-BATCH = parse(definition("MeterReadingBatch"))
+BATCH, READING = parse(definition("MeterReadingBatch")), parse(definition("MeterReading"))
 ids = st.text(max_size=12)
 int32 = st.integers(-(2**31), 2**31 - 1)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -238,8 +239,70 @@ def test_another_version_of_the_writer_is_resolved() -> None:
     writer = store.register("gridpulse.MeterReading", json.dumps(schema))
     record = {"meter_id": "M1", "feeder_id": "F1", "timestamp": 5, "voltage": 229.5, "firmware": "7"}
     decoded = codec.decode_readings(frame(writer) + generic.encode_record(record, parse(json.dumps(schema))))
-    assert isinstance(decoded, dict)
-    assert decoded["voltage"] == 229.5
-    assert decoded["current"] is None
-    assert decoded["status"] == 0
-    assert "firmware" not in decoded
+    assert isinstance(decoded, Reading)
+    values = dict(zip(COLUMN_NAMES, decoded.values.tolist(), strict=True))
+    assert values["voltage"] == 229.5
+    assert np.isnan(values["current"])
+    assert (decoded.meter_id, decoded.status, decoded.sent_at) == ("M1", 0, 0)
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> dict[str, Any]:
+    """Records of MeterReading; numbers, NaN and infinities too, or null."""
+    widths = {column.name: 32 if column.dtype == np.dtype("<f4") else 64 for column in COLUMNS}
+    measured = {name: draw(st.none() | st.floats(width=width)) for name, width in widths.items()}  # type: ignore[arg-type]
+    names = {"meter_id": draw(ids), "feeder_id": draw(ids)}
+    return {**names, "timestamp": draw(int64), **measured, "status": draw(int32), "sent_at": draw(int64)}
+
+
+@given(readings())
+def test_both_paths_read_the_same_reading(record: dict[str, Any]) -> None:
+    message = generic.encode_record(record, READING)
+    compiled, resolved = (
+        decode_reading(message, 0),
+        generic.reading_from_record(generic.decode_record(message, 0, READING, READING)),
+    )
+    assert repr(compiled) == repr(resolved)
+    for name, value in zip(COLUMN_NAMES, compiled.values.tolist(), strict=True):
+        assert repr(value) == repr(np.nan if record[name] is None else record[name])
+
+
+@given(readings(), st.data())
+def test_damaged_bytes_give_a_reading_or_a_decode_error_on_both_paths(record: dict[str, Any], data: st.DataObject) -> None:
+    message = bytearray(generic.encode_record(record, READING))
+    for _ in range(data.draw(st.integers(1, 3))):
+        message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    damaged = bytes(message[: data.draw(st.integers(0, len(message)))])
+    compiled, resolved = read_both_ways(damaged)
+    assert compiled == resolved
+
+
+@given(st.binary(max_size=80))
+def test_random_bytes_are_the_same_reading_to_both_paths(data: bytes) -> None:
+    compiled, resolved = read_both_ways(data)
+    assert compiled == resolved
+
+
+def read_both_ways(data: bytes) -> list[str]:
+    """What each path makes of `data`: a reading, or the reason why it is none."""
+    told = []
+    for read in (
+        lambda: decode_reading(data, 0),
+        lambda: generic.reading_from_record(generic.decode_record(data, 0, READING, READING)),
+    ):
+        try:
+            told.append(repr(read()))
+        except DecodeError as error:
+            told.append(error.reason)
+    return told
+
+
+def test_our_own_readings_take_the_compiled_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec = Codec(Store())
+    message = codec.encode("MeterReading", {"meter_id": "M1", "feeder_id": "F1", "timestamp": 5, "voltage": 229.5})
+    monkeypatch.setattr(generic, "decode_record", None)
+    decoded = codec.decode_readings(message)
+    assert isinstance(decoded, Reading)
+    assert (decoded.meter_id, decoded.feeder_id, decoded.timestamp, decoded.values[0]) == ("M1", "F1", 5, 229.5)
+    with pytest.raises(DecodeError, match="malformed"):
+        codec.decode_readings(message + b"\0")

@@ -5,19 +5,21 @@ from typing import Any
 
 import numpy as np
 
-from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
+from gridpulse_schemas import COLUMNS, Origin, Reading, ReadingBatch, Roster
 
 __all__ = ["Coalescer", "batch_of", "reading_of"]
 
 MAX_ROWS = 1000
 MAX_SPAN_MS = 2**31 - 1
+FLOATS = sum(column.dtype == np.float32 for column in COLUMNS)
+"""Columns that are float32, which come first."""
 
 
 @dataclass(slots=True)
 class Waiting:
     """Readings of one feeder from one partition, with their offsets."""
 
-    readings: list[dict[str, Any]] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
 
 
@@ -29,14 +31,14 @@ class Coalescer:
         self.oldest: float | None = None
         """Clock of the reading that has waited longest, as given to `add`; None when nothing waits."""
 
-    def add(self, reading: dict[str, Any], partition: int, offset: int, now: float) -> ReadingBatch | None:
-        """Take a decoded MeterReading; a batch when its feeder has as many as one should hold.
+    def add(self, reading: Reading, partition: int, offset: int, now: float) -> ReadingBatch | None:
+        """Take `reading`; a batch when its feeder has as many as one should hold.
 
         A batch spans at most MAX_SPAN_MS: a reading whose clock is farther off starts the next, so it spoils no other.
         """
-        key = (reading["feeder_id"], partition)
+        key = (reading.feeder_id, partition)
         known = self._waiting.get(key)
-        far = known is not None and abs(reading["timestamp"] - known.readings[0]["timestamp"]) > MAX_SPAN_MS
+        far = known is not None and abs(reading.timestamp - known.readings[0].timestamp) > MAX_SPAN_MS
         apart = self.take(*key) if far else None
         waiting = self._waiting.setdefault(key, Waiting())
         waiting.readings.append(reading)
@@ -62,24 +64,24 @@ class Coalescer:
         self._waiting, self.oldest = {}, None
 
 
-def batch_of(readings: list[dict[str, Any]], partition: int, offsets: list[int]) -> ReadingBatch:
-    """Columns of decoded MeterReading records of one feeder, none farther than MAX_SPAN_MS from the first."""
-    timestamps = np.array([reading["timestamp"] for reading in readings], np.int64)
+def batch_of(readings: list[Reading], partition: int, offsets: list[int]) -> ReadingBatch:
+    """Columns of readings of one feeder, none farther than MAX_SPAN_MS from the first."""
+    timestamps = np.array([reading.timestamp for reading in readings], np.int64)
     base = int(timestamps[0])
-    columns = {}
-    for column in COLUMNS:
-        values = [reading[column.name] for reading in readings]
-        if any(value is not None for value in values):
-            columns[column.name] = np.array([np.nan if value is None else value for value in values], column.dtype)
+    values = np.array([reading.values for reading in readings])
+    floats, doubles = values[:, :FLOATS].T.astype("<f4", order="C"), values[:, FLOATS:].T.copy()
+    measured = (values == values).any(axis=0).tolist()
     return ReadingBatch(
-        feeder_id=readings[0]["feeder_id"],
-        roster=Roster.of(reading["meter_id"] for reading in readings),
+        feeder_id=readings[0].feeder_id,
+        roster=Roster.of(reading.meter_id for reading in readings),
         base_timestamp=base,
         offset_ms=(timestamps - base).astype(np.int32),
-        columns=columns,
-        status=np.array([reading["status"] for reading in readings], np.int64).astype(np.int32),
+        columns={
+            column.name: floats[i] if i < FLOATS else doubles[i - FLOATS] for i, column in enumerate(COLUMNS) if measured[i]
+        },
+        status=np.array([reading.status for reading in readings], np.int32),
         source="ingest",
-        sent_at=min(reading["sent_at"] for reading in readings),
+        sent_at=min(reading.sent_at for reading in readings),
         origin=Origin(partition, offsets[-1], np.array(offsets, np.int64)),
     )
 

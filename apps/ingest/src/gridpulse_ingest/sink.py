@@ -53,12 +53,12 @@ class IngestSink(BaseSink):
         if isinstance(readings, ReadingBatch):
             self._take_batch(readings, key, value, timestamp, topic, partition, offset)
             return
-        if not good_id(readings["feeder_id"]):
-            detail = f"feeder_id {readings['feeder_id'][:64]!r} is not 1 to 64 printable characters"
+        if not good_id(readings.feeder_id):
+            detail = f"feeder_id {readings.feeder_id[:64]!r} is not 1 to 64 printable characters"
             self._bury(DeadLetter(key, value, "bad_feeder_id", detail, topic, partition, offset))
             return
-        if not readings["sent_at"]:
-            readings["sent_at"] = timestamp
+        if not readings.sent_at:
+            readings.sent_at = timestamp
         full = self._coalescer.add(readings, partition, offset, time.monotonic())
         if full is not None:
             self._forward(full)
