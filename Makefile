@@ -13,7 +13,7 @@ RATE ?=
 DURATION ?=
 INPUT ?=
 
-.PHONY: help setup demo test test-fast test-containers test-cluster images lint format bench bench-quick bench-peers bench-guard bench-quality bench-scores bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
+.PHONY: help setup demo test test-fast test-containers test-cluster images lint format bench bench-quick bench-peers bench-guard bench-quality bench-scores bench-scale bench-recovery chaos backpressure fuzz soak dashboards audit lock clean
 
 help: ## Show what can be done
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-quality: setup ## What the detector finds of known faults, and how often i
 
 bench-scores: setup ## The statistical score against detectors from the literature
 	@$(BIN)/python tests/bench/scores.py $(ARGS)
+
+bench-scale: setup ## Cost by the number of meters, one detector and two, an hour of backlog
+	@$(BIN)/python tests/bench/scale.py $(ARGS)
 
 bench-recovery: setup ## How long the detector needs to go on after kill -9, with its state and without
 	@$(BIN)/python tests/bench/recovery.py $(ARGS)

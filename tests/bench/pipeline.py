@@ -1,4 +1,4 @@
-"""Throughput and latency of ingest and detector on real Kafka. Prints what it measured, and the machine it measured on.
+"""Throughput of ingest, detector and archiver, latency to an anomaly, on real servers. Prints what it measured, and on what.
 
     make bench                       # everything, about three minutes
     make bench ARGS="--json FILE"    # the figures for a program
@@ -36,12 +36,14 @@ from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
 RATE, LATENCY_SECONDS = 10_000, 30
+SETTINGS = {"archiver": {"GRIDPULSE_ARCHIVE_ROWS": "300000", "GRIDPULSE_ARCHIVE_INTERVAL": "3"}}
+"""It counts rows when their objects are stored: more often than as a rule, so that the last ones need not be waited for."""
 
 
 @contextmanager
-def kafka(folder: Path) -> Iterator[dict[str, str]]:
-    """Kafka with all topics and the registry, in `folder`; what tells an app where they are, and this process meanwhile."""
-    with Stack(folder, {"kafka", "registry"}, say=lambda _: None) as stack:
+def kafka(folder: Path, *others: str) -> Iterator[dict[str, str]]:
+    """Kafka with all topics, the registry, `others`, in `folder`; tells an app where they are, and this process meanwhile."""
+    with Stack(folder, {"kafka", "registry", *others}, say=lambda _: None) as stack:
         environment = stack.environment()
         os.environ.update(environment)
         ensure_topics(KafkaSettings(), TOPICS)
@@ -125,12 +127,14 @@ def singles(codec: Codec, count: int) -> list[tuple[bytes, bytes]]:
     ]
 
 
-def throughput(messages: list[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path, tag: str) -> Any:
-    """Backlog first, then ingest over it, then the detector over what ingest wrote."""
+def throughput(
+    apps: tuple[str, ...], messages: list[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path
+) -> dict[str, dict[str, float]]:
+    """Backlog first, then the first of `apps` over it, then the others over what ingest wrote."""
     send(messages)
     results = {}
-    for name in ("ingest", "detector"):
-        app = gridpulse(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / f"state-{tag}")}, folder)
+    for name in apps:
+        app = gridpulse(name, {**environment, **SETTINGS.get(name, {}), "GRIDPULSE_STATE_DIR": str(folder / "state")}, folder)
         results[name] = measured(measure(app, readings))
         app.process.stop(60)
     return results
@@ -229,13 +233,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for part in ("batches", "singles", "latency"):
-            with kafka(folder / part) as environment:
+            with kafka(folder / part, *(["s3"] if part == "batches" else [])) as environment:
                 codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
                 if part == "batches":
                     readings = options.ticks * FEEDERS * METERS
-                    figures[part] = throughput(batches(codec, options.ticks, 1), readings, environment, folder, part)
+                    figures[part] = throughput(
+                        ("ingest", "detector", "archiver"), batches(codec, options.ticks, 1), readings, environment, folder / part
+                    )
                 elif part == "singles":
-                    figures[part] = throughput(singles(codec, options.singles), options.singles, environment, folder, part)
+                    figures[part] = throughput(
+                        ("ingest", "detector"), singles(codec, options.singles), options.singles, environment, folder / part
+                    )
                 else:
                     figures[part] = latency(codec, environment, folder)
             report(part, figures[part])

@@ -124,7 +124,7 @@ class App:
 
 def gridpulse(app: str, environment: Mapping[str, str], folder: Path) -> Program:
     """A console command of ours; counts by its metrics."""
-    started, counter = App(app, environment, folder), f"gridpulse_{app}_readings_total"
+    started, counter = App(app, environment, folder), f"gridpulse_{app}_{'rows' if app == 'archiver' else 'readings'}_total"
     return Program(started.process, lambda: int(started.metrics().get(counter, 0.0)))
 
 

@@ -16,44 +16,19 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from confluent_kafka import Consumer, TopicPartition
-from pipeline import METERS, batch, kafka, machine, send
+from load import Load
+from pipeline import kafka, machine
 from programs import App
 
 from gridpulse_runtime import logs
 from gridpulse_runtime.settings import KafkaSettings
-from gridpulse_schemas import Codec, Origin, Registry, Roster
-from gridpulse_schemas.topics import VALID
 
 JUDGED = "gridpulse_detector_readings_total"
 PATIENCE = 600.0
-
-
-class Load:
-    """Seconds of all meters, straight into meter.readings.valid."""
-
-    def __init__(self, meters: int, registry: str) -> None:
-        self.rosters = [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(meters // METERS)]
-        self.codec = Codec(Registry(registry))
-        self.rng, self.base, self.tick = np.random.default_rng(1), int(time.time() * 1000) - 3_600_000, 0
-
-    def send(self, seconds: int) -> int:
-        """Send so many seconds; the number of readings."""
-        send(self._messages(seconds), VALID)
-        return seconds * len(self.rosters) * METERS
-
-    def _messages(self, seconds: int) -> Iterator[tuple[bytes, bytes]]:
-        for _ in range(seconds):
-            for feeder, roster in enumerate(self.rosters):
-                one = batch(feeder, roster, self.base + 1000 * self.tick, self.rng, int(time.time() * 1000))
-                one.origin = Origin(0, self.tick)
-                yield one.feeder_id.encode(), self.codec.encode_batch(one)
-            self.tick += 1
 
 
 def changelog() -> int:
