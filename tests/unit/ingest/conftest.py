@@ -81,6 +81,8 @@ class Ingest:
 
     def __init__(self, **settings: Any) -> None:
         self.codec = Codec(Store())
+        self.kafka_ms = 1234
+        """When Kafka took what comes."""
         self.broker = Broker()
         self.sink = IngestSink(IngestSettings(**settings), self.codec, self.broker)  # type: ignore[arg-type]
 
@@ -93,7 +95,7 @@ class Ingest:
         self.raw(self.codec.encode_batch(batch), offset, partition)
 
     def raw(self, value: bytes | None, offset: int, partition: int = 0, key: bytes | None = b"key") -> None:
-        self.sink.add(value, key, 1234, [], READINGS, partition, offset)
+        self.sink.add(value, key, self.kafka_ms, [], READINGS, partition, offset)
 
     @property
     def forwarded(self) -> list[ReadingBatch]:

@@ -62,6 +62,7 @@ def test_the_time_kafka_took_it_stands_in_for_sent_at(ingest: Make, make: Make) 
 
 def test_singles_wait_for_company(ingest: Make, clock: list[float]) -> None:
     one = ingest(coalesce_ms=8)
+    one.kafka_ms = round(time.time() * 1000)
     sent = [one.single(offset, voltage=230.0 + offset, meter_id=f"M{offset}", timestamp=T0 + offset) for offset in range(3)]
     clock[0] += 0.007
     one.sink.tick()
@@ -74,6 +75,24 @@ def test_singles_wait_for_company(ingest: Make, clock: list[float]) -> None:
     assert batch.timestamps().tolist() == [T0, T0 + 1, T0 + 2]
     one.sink.tick()
     assert len(one.broker.sent) == 1
+
+
+def test_singles_of_a_backlog_wait_ten_times_as_long(ingest: Make, clock: list[float]) -> None:
+    one = ingest(coalesce_ms=8)
+    one.single(0)
+    clock[0] += 0.079
+    one.sink.tick()
+    assert one.broker.sent == []
+    clock[0] += 0.002
+    one.sink.tick()
+    assert len(one.forwarded) == 1
+
+    one.single(1)
+    one.kafka_ms = round(time.time() * 1000)
+    one.single(2)
+    clock[0] += 0.009
+    one.sink.tick()
+    assert origins(one.forwarded)[1:] == [(0, 2, [1, 2])], "caught up"
 
 
 def test_a_batch_overtakes_no_single_of_its_feeder_and_partition(ingest: Make, make: Make) -> None:

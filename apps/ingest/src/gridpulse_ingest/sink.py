@@ -21,12 +21,15 @@ __all__ = ["IngestSink"]
 
 log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 60.0
+BACKLOG_MS, BACKLOG_PATIENCE = 1000, 10.0
+"""A single reading that Kafka has held this long waits so many times longer for company: larger batches cost less a reading."""
 
 
 class IngestSink(BaseSink):
     """Forwards good readings to `meter.readings.valid` and each bad one to the DLQ.
 
-    A batch is produced as soon as it is read; single readings wait up to `coalesce_ms` for company. Nothing is committed
+    A batch is produced as soon as it is read; single readings wait up to `coalesce_ms` for company, and
+    longer in a backlog. Nothing is committed
     before the broker has acknowledged it: `flush` raises otherwise, and the app stops at its last checkpoint.
     """
 
@@ -37,6 +40,7 @@ class IngestSink(BaseSink):
         self._max_ahead_ms = int(settings.max_ahead * 1000)
         self._max_rows = settings.max_rows
         self._coalesce_s = settings.coalesce_ms / 1000
+        self._backlog = False
         self._rosters = KnownRosters()
         self._coalescer = Coalescer()
         self.heartbeats = Heartbeats(settings.heartbeat_after, settings.heartbeat_for)
@@ -59,6 +63,7 @@ class IngestSink(BaseSink):
             return
         if not readings.sent_at:
             readings.sent_at = timestamp
+        self._backlog = time.time() * 1000 - timestamp > BACKLOG_MS
         full = self._coalescer.add(readings, partition, offset, time.monotonic())
         if full is not None:
             self._forward(full)
@@ -66,7 +71,8 @@ class IngestSink(BaseSink):
     def tick(self) -> None:
         """Send single readings that have waited long enough. Called between messages."""
         oldest = self._coalescer.oldest
-        if oldest is not None and time.monotonic() - oldest >= self._coalesce_s:
+        patience = self._coalesce_s * (BACKLOG_PATIENCE if self._backlog else 1.0)
+        if oldest is not None and time.monotonic() - oldest >= patience:
             self._send_waiting()
         self._producer.poll(0)
 
