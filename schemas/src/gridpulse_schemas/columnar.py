@@ -10,16 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, Roster
-from gridpulse_schemas.columns import COLUMNS
+from gridpulse_schemas.columns import COLUMNS, FLOATS, WIDTHS
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import INT_MAX, INT_MIN, pass_string, put_ints, put_long, read_int32s, read_ints, read_long
+from gridpulse_schemas.wire import int32, pass_string, put_ints, put_long, read_int32s, read_ints, read_long, take_text
 
 __all__ = ["decode_batch", "encode_batch"]
-
-WIDTHS = np.array([np.dtype(column.dtype).itemsize for column in COLUMNS], np.int64)
-FLOATS = int(np.count_nonzero(WIDTHS == 4))
-"""Columns of four bytes come first, then those of eight."""
 
 # Slots of what `scan` finds: a value, or the position and count of a run.
 FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4, 5, 6, 7, 8, 9
@@ -183,31 +179,18 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
         raise DecodeError("malformed", "a number does not fit an Avro int")
     columns = {name: floats[i] if i < FLOATS else doubles[i - FLOATS] for i, name, slot in PLACES if at[slot]}
     return ReadingBatch(
-        feeder_id=text(message, at[FEEDER], at[FEEDER + 1]),
+        feeder_id=take_text(message, at[FEEDER], at[FEEDER + 1]),
         roster=ROSTERS.get(message[at[ROSTER] :], rows),
         base_timestamp=at[BASE],
         offset_ms=offset_ms,
         columns=columns,
         status=ints(data, at[STATUS], at[STATUS + 1]),
-        source=text(message, at[SOURCE], at[SOURCE + 1]),
+        source=take_text(message, at[SOURCE], at[SOURCE + 1]),
         sent_at=at[SENT_AT],
         interval_ms=int32(at[INTERVAL]),
         origin=origin(data, at) if at[HAS_ORIGIN] else None,
         matrices=(columns, floats, doubles),
     )
-
-
-def text(message: bytes, position: int, length: int) -> str:
-    try:
-        return message[position : position + length].decode()
-    except UnicodeDecodeError as error:
-        raise DecodeError("malformed", f"text is not UTF-8: {error}") from None
-
-
-def int32(value: int) -> int:
-    if not INT_MIN <= value <= INT_MAX:
-        raise DecodeError("malformed", f"{value} does not fit an Avro int")
-    return value
 
 
 def ints(data: npt.NDArray[np.uint8], position: int, count: int) -> npt.NDArray[np.int32]:

@@ -6,7 +6,7 @@ from enum import IntFlag
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["COLUMNS", "COLUMN_NAMES", "Column", "Status"]
+__all__ = ["COLUMNS", "COLUMN_NAMES", "FLOATS", "WIDTHS", "Column", "Status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ COLUMNS = (
 """In the order of the schema's fields."""
 
 COLUMN_NAMES = tuple(column.name for column in COLUMNS)
+WIDTHS = np.array([np.dtype(column.dtype).itemsize for column in COLUMNS], np.int64)
+"""Bytes of a value of each column."""
+FLOATS = int(np.count_nonzero(FLOAT.itemsize == WIDTHS))
+"""Columns of four bytes come first, then those of eight."""
 
 
 class Status(IntFlag):

@@ -12,7 +12,7 @@ from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, R
 from gridpulse_schemas.columns import COLUMNS
 from gridpulse_schemas.errors import DecodeError
 from gridpulse_schemas.reading import Reading
-from gridpulse_schemas.wire import INT_MAX, INT_MIN, take_long
+from gridpulse_schemas.wire import int32, take_long
 
 __all__ = ["batch_from_record", "batch_to_record", "check_bounds", "decode_record", "encode_record", "reading_from_record"]
 
@@ -126,10 +126,9 @@ class _Walk:
 
 def reading_from_record(record: Mapping[str, Any]) -> Reading:
     """Reading of a decoded MeterReading record. Raises DecodeError(malformed) for a status beyond 32 bits."""
-    if not INT_MIN <= record["status"] <= INT_MAX:
-        raise DecodeError("malformed", f"{record['status']} does not fit an Avro int")
+    status = int32(record["status"])
     values = np.array([np.nan if (value := record[column.name]) is None else value for column in COLUMNS], np.float64)
-    return Reading(record["meter_id"], record["feeder_id"], record["timestamp"], values, record["status"], record["sent_at"])
+    return Reading(record["meter_id"], record["feeder_id"], record["timestamp"], values, status, record["sent_at"])
 
 
 def batch_from_record(record: Mapping[str, Any]) -> ReadingBatch:

@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_schemas.columns import COLUMNS
+from gridpulse_schemas.columns import COLUMNS, WIDTHS
 from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
-from gridpulse_schemas.wire import INT_MAX, INT_MIN, pass_string, read_long
+from gridpulse_schemas.wire import INT_MAX, INT_MIN, pass_string, read_long, take_text
 
 __all__ = ["Reading", "decode_reading"]
-
-WIDTHS = np.array([np.dtype(column.dtype).itemsize for column in COLUMNS], np.int64)
 
 # Slots of what `scan` finds: a value, or the position and length of a text.
 METER, FEEDER, TIMESTAMP, STATUS, SENT_AT = 0, 2, 4, 5, 6
@@ -82,9 +80,11 @@ def decode_reading(message: bytes, start: int = 5) -> Reading:
     if not scan(np.frombuffer(message, np.uint8), start, WIDTHS, found, values):
         raise DecodeError("malformed", "not a MeterReading")
     at: list[Any] = found.tolist()
-    meter, feeder = at[METER], at[FEEDER]
-    try:
-        meter_id, feeder_id = message[meter : meter + at[METER + 1]].decode(), message[feeder : feeder + at[FEEDER + 1]].decode()
-    except UnicodeDecodeError as error:
-        raise DecodeError("malformed", f"text is not UTF-8: {error}") from None
-    return Reading(meter_id, feeder_id, at[TIMESTAMP], values, at[STATUS], at[SENT_AT])
+    return Reading(
+        meter_id=take_text(message, at[METER], at[METER + 1]),
+        feeder_id=take_text(message, at[FEEDER], at[FEEDER + 1]),
+        timestamp=at[TIMESTAMP],
+        values=values,
+        status=at[STATUS],
+        sent_at=at[SENT_AT],
+    )

@@ -12,6 +12,7 @@ __all__ = [
     "INT_MAX",
     "INT_MIN",
     "frame",
+    "int32",
     "pass_string",
     "put_ints",
     "put_long",
@@ -19,6 +20,7 @@ __all__ = [
     "read_ints",
     "read_long",
     "take_long",
+    "take_text",
     "unframe",
 ]
 
@@ -68,6 +70,21 @@ def take_long(data: bytes, position: int) -> tuple[int, int]:
                 break
             return (zigzag >> 1) ^ -(zigzag & 1), position
     raise DecodeError("malformed", "a number is longer than 64 bits")
+
+
+def take_text(message: bytes, position: int, length: int) -> str:
+    """String of `length` bytes at `position`. Raises DecodeError(malformed) where it is not UTF-8."""
+    try:
+        return message[position : position + length].decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError("malformed", f"text is not UTF-8: {error}") from None
+
+
+def int32(value: int) -> int:
+    """`value`, where it fits an Avro int. Raises DecodeError(malformed)."""
+    if not INT_MIN <= value <= INT_MAX:
+        raise DecodeError("malformed", f"{value} does not fit an Avro int")
+    return value
 
 
 @compiled

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 
 from gridpulse_schemas import COLUMNS, Origin, Reading, ReadingBatch, Roster
+from gridpulse_schemas.columns import FLOATS
 
 __all__ = ["Coalescer", "batch_of", "reading_of"]
 
 MAX_ROWS = 1000
 MAX_SPAN_MS = 2**31 - 1
-FLOATS = sum(column.dtype == np.float32 for column in COLUMNS)
-"""Columns that are float32, which come first."""
 
 
 @dataclass(slots=True)

@@ -40,7 +40,8 @@ class IngestSink(BaseSink):
         self._max_ahead_ms = int(settings.max_ahead * 1000)
         self._max_rows = settings.max_rows
         self._coalesce_s = settings.coalesce_ms / 1000
-        self._backlog = False
+        self._newest_ms = 0
+        """Kafka timestamp of the single reading taken last."""
         self._rosters = KnownRosters()
         self._coalescer = Coalescer()
         self.heartbeats = Heartbeats(settings.heartbeat_after, settings.heartbeat_for)
@@ -63,7 +64,7 @@ class IngestSink(BaseSink):
             return
         if not readings.sent_at:
             readings.sent_at = timestamp
-        self._backlog = time.time() * 1000 - timestamp > BACKLOG_MS
+        self._newest_ms = timestamp
         full = self._coalescer.add(readings, partition, offset, time.monotonic())
         if full is not None:
             self._forward(full)
@@ -71,9 +72,10 @@ class IngestSink(BaseSink):
     def tick(self) -> None:
         """Send single readings that have waited long enough. Called between messages."""
         oldest = self._coalescer.oldest
-        patience = self._coalesce_s * (BACKLOG_PATIENCE if self._backlog else 1.0)
-        if oldest is not None and time.monotonic() - oldest >= patience:
-            self._send_waiting()
+        if oldest is not None:
+            backlog = time.time() * 1000 - self._newest_ms > BACKLOG_MS
+            if time.monotonic() - oldest >= self._coalesce_s * (BACKLOG_PATIENCE if backlog else 1.0):
+                self._send_waiting()
         self._producer.poll(0)
 
     def beat(self, caught_up: set[int], behind: set[int]) -> None:
