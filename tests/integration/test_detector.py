@@ -16,8 +16,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource
 
 from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
-from gridpulse_native import Stack
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER, connect_codec
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Origin, ReadingBatch, Roster
 from gridpulse_schemas.topics import ANOMALIES, ASSETS, ROLLUPS, VALID
@@ -33,7 +32,6 @@ class Wire:
     """Both ends of the detector, for feeders of one test."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        ensure_topics(settings, (VALID, ASSETS, ANOMALIES, ROLLUPS))
         self.run = uuid.uuid4().hex[:12]
         self.codec: Codec = connect_codec(settings)
         self.settings = settings
@@ -110,14 +108,8 @@ class Wire:
 
 
 @pytest.fixture
-def wire(stack: Stack) -> Iterator[Wire]:
-    environment = stack.environment()
-    wire = Wire(
-        KafkaSettings(
-            kafka_bootstrap=environment["GRIDPULSE_KAFKA_BOOTSTRAP"],
-            schema_registry_url=environment["GRIDPULSE_SCHEMA_REGISTRY_URL"],
-        )
-    )
+def wire(kafka: KafkaSettings) -> Iterator[Wire]:
+    wire = Wire(kafka)
     yield wire
     wire.consumer.close()
 

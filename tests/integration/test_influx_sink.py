@@ -17,7 +17,7 @@ from confluent_kafka import Consumer, Producer
 from influxdb_client import InfluxDBClient
 
 from gridpulse_native import Stack
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.redriven import REDRIVE_HEADER
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Origin, ReadingBatch, Roster
@@ -26,21 +26,6 @@ from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, SINKS_DLQ, VALID
 pytestmark = pytest.mark.servers
 START = 1_700_000_000_000
 Make = Callable[..., Any]
-
-
-@pytest.fixture
-def kafka(stack: Stack) -> KafkaSettings:
-    environment = stack.environment()
-    settings = KafkaSettings(
-        kafka_bootstrap=environment["GRIDPULSE_KAFKA_BOOTSTRAP"], schema_registry_url=environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]
-    )
-    ensure_topics(settings, (ANOMALIES, ROLLUPS, VALID, SINKS_DLQ))
-    return settings
-
-
-@pytest.fixture
-def codec(kafka: KafkaSettings) -> Codec:
-    return connect_codec(kafka)
 
 
 @pytest.fixture

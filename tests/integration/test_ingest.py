@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from gridpulse_native import Stack
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER, connect_codec
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, ReadingBatch, Roster
 from gridpulse_schemas.topics import READINGS, READINGS_DLQ, VALID
@@ -28,7 +27,6 @@ class Wire:
     """Both ends of ingest, for the feeders of one test: what came before it, and what is not its own, is passed over."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        ensure_topics(settings, (READINGS, VALID, READINGS_DLQ))
         self.run = uuid.uuid4().hex[:12]
         self.feeder = f"F-{self.run}"
         self.codec: Codec = connect_codec(settings)
@@ -90,14 +88,8 @@ class Wire:
 
 
 @pytest.fixture
-def wire(stack: Stack) -> Iterator[Wire]:
-    environment = stack.environment()
-    wire = Wire(
-        KafkaSettings(
-            kafka_bootstrap=environment["GRIDPULSE_KAFKA_BOOTSTRAP"],
-            schema_registry_url=environment["GRIDPULSE_SCHEMA_REGISTRY_URL"],
-        )
-    )
+def wire(kafka: KafkaSettings) -> Iterator[Wire]:
+    wire = Wire(kafka)
     yield wire
     wire.consumer.close()
 

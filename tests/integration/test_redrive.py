@@ -23,7 +23,7 @@ from gridpulse_redrive.letters import Wanted, letters
 from gridpulse_redrive.sending import OvertakenError, Sender
 from gridpulse_runtime.dead_letters import DeadLetter, headers_of
 from gridpulse_runtime.errors import UnavailableError
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER, connect_codec
 from gridpulse_runtime.partitions import PartitionReader
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.settings import KafkaSettings
@@ -46,13 +46,9 @@ COMMAND = Path(sys.executable).parent / "gridpulse-redrive"
 class Bench:
     """Both ends of redrive: writes letters of one test's own reason, and reads what was sent for them."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, kafka: KafkaSettings) -> None:
         self.environment = {**os.environ, **stack.environment(), "COLUMNS": "200"}
-        self.settings = KafkaSettings(
-            kafka_bootstrap=self.environment["GRIDPULSE_KAFKA_BOOTSTRAP"],
-            schema_registry_url=self.environment["GRIDPULSE_SCHEMA_REGISTRY_URL"],
-        )
-        ensure_topics(self.settings, (READINGS, VALID, READINGS_DLQ, SINKS_DLQ, ALERTS_DLQ, ANOMALIES, REDRIVEN))
+        self.settings = kafka
         self.reason = f"test-{uuid.uuid4().hex[:8]}"
         self.producer = Producer({**self.settings.kafka_client(), **PRODUCER})
         self.reader = PartitionReader(self.settings, "test")
@@ -98,8 +94,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(stack: Stack) -> Iterator[Bench]:
-    bench = Bench(stack)
+def bench(stack: Stack, kafka: KafkaSettings) -> Iterator[Bench]:
+    bench = Bench(stack, kafka)
     yield bench
     bench.reader.close()
 

@@ -19,10 +19,10 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 
 from gridpulse_native import Stack
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER, connect_codec
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Origin, ReadingBatch, Roster
-from gridpulse_schemas.topics import ANOMALIES, ASSETS, ROLLUPS, SINKS_DLQ, VALID
+from gridpulse_schemas.topics import ANOMALIES, ASSETS, VALID
 
 pytestmark = pytest.mark.servers
 T0 = 1_700_002_740_000  # one minute before a full hour: messages have rows of two hours
@@ -38,7 +38,6 @@ class Grid:
     def __init__(self, settings: KafkaSettings, folder: Path) -> None:
         self.settings, self.folder = settings, folder
         self.run = uuid.uuid4().hex[:10]
-        ensure_topics(settings, (VALID, ASSETS, ANOMALIES, ROLLUPS, SINKS_DLQ))
         self.codec: Codec = connect_codec(settings)
         self.producer = Producer({**settings.kafka_client(), **PRODUCER})
         self.consumer = Consumer({**settings.kafka_client(), "group.id": self.run, "enable.auto.commit": False})
@@ -170,12 +169,8 @@ def program(stack: Stack) -> Program:
 
 
 @pytest.fixture
-def grid(program: Program, tmp_path: Path) -> Iterator[Grid]:
-    settings = KafkaSettings(
-        kafka_bootstrap=program.environment["GRIDPULSE_KAFKA_BOOTSTRAP"],
-        schema_registry_url=program.environment["GRIDPULSE_SCHEMA_REGISTRY_URL"],
-    )
-    grid = Grid(settings, tmp_path)
+def grid(kafka: KafkaSettings, tmp_path: Path) -> Iterator[Grid]:
+    grid = Grid(kafka, tmp_path)
     yield grid
     grid.consumer.close()
 

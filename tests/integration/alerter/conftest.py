@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from gridpulse_native import Stack
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec
-from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, SINKS_DLQ
+from gridpulse_schemas.topics import ANOMALIES
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -69,20 +68,9 @@ def receiver(feeder: str) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def kafka(stack: Stack) -> KafkaSettings:
-    environment = stack.environment()
-    settings = KafkaSettings(
-        kafka_bootstrap=environment["GRIDPULSE_KAFKA_BOOTSTRAP"], schema_registry_url=environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]
-    )
-    ensure_topics(settings, (ANOMALIES, ALERTS_DLQ, SINKS_DLQ))
-    return settings
-
-
-@pytest.fixture
-def send(kafka: KafkaSettings, feeder: str) -> Make:
+def send(kafka: KafkaSettings, codec: Codec, feeder: str) -> Make:
     """Send anomalies of `feeder`: (anomaly, revision, offset that decided it)."""
     producer = Producer({**kafka.kafka_client(), **PRODUCER})
-    codec: Codec = connect_codec(kafka)
 
     def produce(*changes: tuple[str, int, int], at: int = 0, headers: Any = None, **facts: Any) -> None:
         """`at`: Kafka timestamp, now where 0; `facts`: fields of the events."""

@@ -23,11 +23,9 @@ from gridpulse_native.provision.provisioner import Installation
 from gridpulse_native.servers.local import LocalServer, Site
 from gridpulse_native.servers.object_store import SeaweedFS, weed_on_path
 from gridpulse_native.settings import NativeSettings
-from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
+from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.redriven import REDRIVE_HEADER
 from gridpulse_runtime.settings import KafkaSettings
-from gridpulse_schemas import Codec
-from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, SINKS_DLQ, VALID
 
 sys.path.insert(0, str(Path(__file__).parent))  # for archive_messages
 
@@ -49,21 +47,6 @@ def s3(request: pytest.FixtureRequest, stack: Stack, tmp_path_factory: pytest.Te
     server.start()
     yield server.variables
     server.stop()
-
-
-@pytest.fixture
-def kafka(stack: Stack) -> KafkaSettings:
-    environment = stack.environment()
-    settings = KafkaSettings(
-        kafka_bootstrap=environment["GRIDPULSE_KAFKA_BOOTSTRAP"], schema_registry_url=environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]
-    )
-    ensure_topics(settings, (VALID, ANOMALIES, ROLLUPS, SINKS_DLQ))
-    return settings
-
-
-@pytest.fixture
-def codec(kafka: KafkaSettings) -> Codec:
-    return connect_codec(kafka)
 
 
 @pytest.fixture
