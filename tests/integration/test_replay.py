@@ -45,8 +45,7 @@ class Grid:
         self.consumer.assign([TopicPartition(ANOMALIES, number, OFFSET_BEGINNING) for number in partitions])
         self.events: list[Event] = []
         self.batches: list[ReadingBatch] = []
-        self.ends: dict[int, int] = {}
-        self.settings = settings
+        self.ends: dict[tuple[str, int], int] = {}
 
     def feeder(self, number: int) -> str:
         return f"F{number}-{self.run}"
@@ -105,13 +104,13 @@ class Grid:
 
     def delivered(self, error: Any, message: Any) -> None:
         assert error is None
-        self.ends[message.partition()] = message.offset() + 1
+        self.ends[message.topic(), message.partition()] = message.offset() + 1
 
-    def all_judged(self, group: str) -> bool:
-        """Whether `group` has committed all that was sent, so that its events lie in the topic."""
+    def committed(self, group: str, *topics: str) -> bool:
+        """Whether `group` has committed all of `topics` that was sent or polled, so that what it makes of it is there."""
+        places = [TopicPartition(*place) for place in self.ends if place[0] in topics]
         with closing(Consumer({**self.settings.kafka_client(), "group.id": group})) as member:
-            places = member.committed([TopicPartition(VALID, partition) for partition in self.ends], 10)
-        return all(place.offset >= self.ends[place.partition] for place in places)
+            return all(place.offset >= self.ends[place.topic, place.partition] for place in member.committed(places, 10))
 
     def polled(self) -> bool:
         """Whether `poll` has come to the end of the topic."""
@@ -124,6 +123,7 @@ class Grid:
         for message in self.consumer.consume(2000, 0.3):
             assert message.error() is None
             if self.run in (message.key() or b"").decode():
+                self.delivered(None, message)
                 self.events.append(self.codec.decode("AnomalyEvent", message.value()))
         return self.events
 
@@ -189,22 +189,19 @@ def test_the_archive_and_files_give_what_the_live_detector_gave(
     assets = grid.send_assets()
     grid.send_readings()
     bucket = program.environment["GRIDPULSE_S3_BUCKET"]
-    group = f"test-detector-{grid.run}"
-    detector = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="0.5", GRIDPULSE_CONSUMER_GROUP=group)
-    archiver = start_app("archiver", GRIDPULSE_S3_BUCKET=bucket, GRIDPULSE_ARCHIVE_INTERVAL="2")
+    judging, archiving = f"test-detector-{grid.run}", f"test-archiver-{grid.run}"
+    detector = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="0.5", GRIDPULSE_CONSUMER_GROUP=judging)
+    storing = {"GRIDPULSE_S3_BUCKET": bucket, "GRIDPULSE_ARCHIVE_INTERVAL": "2", "GRIDPULSE_CONSUMER_GROUP": archiving}
+    archiver = start_app("archiver", **storing)
     from_file = program.events(grid.csv(), "--assets", assets)
     of_others = {key for key, event in keyed(from_file).items() if event["feeder_id"] != grid.feeder(0)}
     assert len(of_others) > 50
     until(lambda: of_others <= set(keyed(grid.poll())), "the anomalies of all readings")
-    until(lambda: grid.all_judged(group), "the readings of all feeders to be judged")
+    until(lambda: grid.committed(judging, VALID), "the readings of all feeders to be judged")
     assert detector.wait_ready().stop() == 0
     until(grid.polled, "the end of the anomalies")
 
-    def archived() -> bool:
-        done = program("replay", f"s3://{bucket}/readings", "--json")
-        return done.returncode == 0 and json.loads(done.stdout)["rows"] >= sum(max(1, batch.rows) for batch in grid.batches)
-
-    until(archived, "the archive", 90)
+    until(lambda: grid.committed(archiving, VALID, ANOMALIES), "the archive", 90)
     assert archiver.stop() == 0
 
     live = keyed(grid.poll())
@@ -218,7 +215,7 @@ def test_the_archive_and_files_give_what_the_live_detector_gave(
     for event in (closed[0], closed[-1]):
         for words in ((), ("--lookback", 300), ("--archive",)):
             done = program("explain", event["anomaly_id"], *words)
-            assert done.returncode == 0, done.stdout + done.stderr
+            assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
             assert "same verdict: OPENED" in done.stdout
     changed = grid.folder / "rules.toml"
     changed.write_text("".join(f"[{event['rule'].partition('.')[0]}]\nenabled = false\n" for event in closed[:1]))
