@@ -231,7 +231,7 @@ def summary(bench: Bench) -> dict[str, Any]:
         ratios = sorted(mine / rate for mine, rate in zip(own, rates, strict=True))
         found[name] = {
             "per_cpu_second": round(statistics.median(rates)),
-            "per_second": round(statistics.median(run.figures.readings / run.figures.wall_s for run in runs)),
+            "per_second": round(statistics.median(run.figures.per_second for run in runs)),
             "peak_mb": round(max(run.figures.peak_mb for run in runs)),
             "ours_is_times": [round(statistics.median(ratios), 2), round(ratios[0], 2), round(ratios[-1], 2)],
             "runs": [asdict(run.figures) for run in runs],

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from pipeline import METERS, batch, send
+from pipeline import METERS, batch, rosters, send
 
-from gridpulse_schemas import Codec, Origin, Registry, Roster
+from gridpulse_schemas import Codec, Origin, Registry
 from gridpulse_schemas.topics import VALID
 
 __all__ = ["Load"]
@@ -18,7 +18,7 @@ class Load:
     """`meters` meters, METERS a feeder; the first second is `ago` seconds before now."""
 
     def __init__(self, meters: int, registry: str, ago: int = 3600) -> None:
-        self.rosters = [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(meters // METERS)]
+        self.rosters = rosters(meters // METERS)
         self.codec = Codec(Registry(registry))
         self.rng, self.base, self.tick = np.random.default_rng(1), int(time.time() * 1000) - 1000 * ago, 0
 

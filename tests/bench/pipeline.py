@@ -77,8 +77,8 @@ def batch(feeder: int, roster: Roster, timestamp: int, rng: np.random.Generator,
     )
 
 
-def rosters() -> list[Roster]:
-    return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(FEEDERS)]
+def rosters(feeders: int = FEEDERS) -> list[Roster]:
+    return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(feeders)]
 
 
 def send(messages: Iterable[tuple[bytes, bytes]], topic: str = READINGS) -> None:
@@ -144,7 +144,7 @@ def measured(figures: Figures) -> dict[str, float]:
     return {
         "readings": figures.readings,
         "per_cpu_second": figures.per_cpu_second,
-        "per_second": figures.readings / figures.wall_s,
+        "per_second": figures.per_second,
         "peak_mb": figures.peak_mb,
     }
 

@@ -41,6 +41,11 @@ class Figures:
         """Readings per CPU-second."""
         return self.readings / self.cpu_s
 
+    @property
+    def per_second(self) -> float:
+        """Readings a second of wall clock."""
+        return self.readings / self.wall_s
+
 
 class Program:
     """One process; `done` tells how many readings it has judged since it started."""
