@@ -20,9 +20,12 @@ from gridpulse_detector.members import members_of
 from gridpulse_detector.parameters import ParameterSet, ParameterSets
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.usual import OTHER, Rows, Scratch, Usual, ends_of
 from gridpulse_detector.windows import ClosedPane, MemoryStore, Panes, Store, advance, last_closable
 from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import ReadingBatch, Roster
+from gridpulse_schemas.columnar import decode_batch, encode_batch
+from gridpulse_schemas.wire import frame
 
 __all__ = ["Change", "Detector", "Outcome", "Store"]
 
@@ -45,8 +48,11 @@ class Change:
 
 @dataclass(slots=True)
 class Outcome:
-    """What one batch led to."""
+    """What one batch led to, and what of it is counted."""
 
+    feeder_id: str = ""
+    sent_at: int = 0
+    rows: int = 0
     changes: list[Change] = field(default_factory=list)
     panes: list[ClosedPane] = field(default_factory=list)
     judged: int = 0
@@ -56,6 +62,11 @@ class Outcome:
     ahead: int = 0
     learning: dict[str, list[str]] = field(default_factory=dict)
     """Where an hour closed: by rule, the assets heard in it that have not enough history to be judged."""
+
+    def count(self, counts: npt.NDArray[np.int64]) -> None:
+        """Take over what the kernel counted; what is left of the rows was judged."""
+        self.late, self.repeated, self.ahead = counts.tolist()
+        self.judged = self.rows - self.dropped - self.late - self.repeated - self.ahead
 
 
 class Detector:
@@ -85,39 +96,101 @@ class Detector:
         self._tally = np.zeros(0, tallies.TALLY)
         self._counts = np.zeros(kernel.COUNTS, np.int64)
         self._keep = np.ones(0, np.bool_)
+        self._usual: dict[Hashable, Usual] = {}
+        """By transaction, which is a feeder's, where a message like the last one may come."""
+        self._scratch = Scratch.of(0)
 
     def warm_up(self) -> None:
         """Compile everything now, so that neither the first reading nor the first hour waits for it."""
         store = MemoryStore()
-        for second in (0, 30, 2 * 3600):
+        for second in (0, 30, 2 * 3600, 2 * 3600):
             values = {"voltage": np.full(1, np.nan, "<f4")}
             one = ReadingBatch("warm-up", Roster.of(["meter"]), second * 1000, np.zeros(1, np.int32), values)
-            self.judge(one, store)
-        self._wirings.clear()
+            message = frame(0) + encode_batch(one)
+            if self.judge_usual(message, 0, "warm-up") is None and (read := decode_batch(message)):
+                self.judge(read, store, 0, "warm-up", message)
+        for kept in (self._wirings, self._unsaved, self._usual):
+            kept.clear()
 
-    def judge(self, batch: ReadingBatch, store: Store, offset: int = -1, transaction: Hashable = None) -> Outcome:
+    def judge_usual(self, message: bytes, offset: int, transaction: Hashable) -> Outcome | None:
+        """Judge a message like the one that `judge` got last in `transaction`; None, and nothing done, where it is another."""
+        usual = self._usual.get(transaction)
+        if usual is None or self.coming is not None or not usual.wiring.is_current(self._assets):
+            return None
+        start, filled, why, dropped, sent_at = usual.judge(message, offset)
+        if why == OTHER:
+            return None
+        outcome = Outcome(usual.wiring.feeder_id, sent_at, usual.places.size, dropped=dropped)
+        if filled or why != kernel.DONE:
+            turn = Turn(self, usual.state, usual.store, usual.wiring, offset, outcome)
+            turn.judge_rows(usual.rows(offset), start, filled, why)
+            self._expect(transaction, usual.ends, usual.state, usual.store, usual.wiring, usual.places)
+        outcome.count(self._counts)
+        return outcome
+
+    def judge(
+        self, batch: ReadingBatch, store: Store, offset: int = -1, transaction: Hashable = None, message: bytes = b""
+    ) -> Outcome:
         """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`.
 
-        With a `transaction` the feeder's state stays unpacked until `save`, for further batches of the same transaction.
+        With a `transaction` the feeder's state stays unpacked until `save`, for further batches of the same transaction. With
+        the `message` that `batch` was read from, in a transaction of this feeder only, the next may go to `judge_usual`.
         """
+        self._usual.pop(transaction, None)
         if self.coming is not None:
             coming, self.coming = self.coming, None
             self.save()
             self.use(coming)
+        outcome = Outcome(batch.feeder_id, batch.sent_at, batch.rows)
         state = self._state(batch.feeder_id, store, transaction)
         keep = new_rows(batch, state)
         if batch.rows and keep is not None and not keep.any():
-            return Outcome(dropped=batch.rows)
-        turn = Turn(self, state, store, self._wiring(batch, state, store), offset)
+            outcome.dropped = batch.rows
+            return outcome
+        wiring = self._wiring(batch, state, store)
+        turn = Turn(self, state, store, wiring, offset, outcome)
         if batch.rows:
-            turn.judge_rows(batch, keep)
+            outcome.dropped = 0 if keep is None else batch.rows - int(np.count_nonzero(keep))
+            places = wiring.rows(batch.roster)
+            self._counts.fill(0)
+            turn.judge_rows(Rows(
+                batch.base_timestamp, own(batch.offset_ms), places, *batch.matrix(), own(batch.status),
+                self._all(batch.rows) if keep is None else keep, batch.interval_ms, offset,
+            ))  # fmt: skip
+            outcome.count(self._counts)
+            ends = ends_of(message, batch)
+            if ends:
+                self._expect(transaction, ends, state, store, wiring, places)
         else:
             turn.move_clock(batch.base_timestamp)
         if transaction is None:
             store.set_bytes(STATE_KEY, state.pack())
         else:
             self._unsaved[transaction, batch.feeder_id] = (store, state)
-        return turn.outcome
+        return outcome
+
+    def _expect(
+        self,
+        transaction: Hashable,
+        ends: tuple[bytes, bytes],
+        state: FeederState,
+        store: Store,
+        wiring: Wiring,
+        places: npt.NDArray[np.int32],
+    ) -> None:
+        """Be ready for another message with these `ends`."""
+        if self._scratch.size < places.size:
+            self._scratch = Scratch.of(places.size)
+        self._usual[transaction] = Usual(ends, self._scratch, state, store, wiring, places, self.judging(state, wiring))
+
+    def judging(self, state: FeederState, wiring: Wiring) -> tuple[Any, ...]:
+        """What the kernel takes besides rows."""
+        shape, sets = state.shape, self._sets
+        return (
+            wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms, state.feeder,
+            state.past, state.window, state.panes, state.aggregates, state.scores, state.slots, state.episodes, self._findings,
+            self._events, self._tally, self._counts,
+        )  # fmt: skip
 
     def _all(self, rows: int) -> npt.NDArray[np.bool_]:
         """A mask of so many rows, all true, until the next call."""
@@ -132,6 +205,7 @@ class Detector:
         for store, state in self._unsaved.values():
             store.set_bytes(STATE_KEY, state.pack())
         self._unsaved.clear()
+        self._usual.clear()
 
     def _state(self, feeder: str, store: Store, transaction: Hashable) -> FeederState:
         unsaved = self._unsaved.get((transaction, feeder))
@@ -180,43 +254,27 @@ def new_rows(batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] |
 class Turn:
     """One batch under judgement."""
 
-    def __init__(self, detector: Detector, state: FeederState, store: Store, wiring: Wiring, offset: int) -> None:
+    def __init__(
+        self, detector: Detector, state: FeederState, store: Store, wiring: Wiring, offset: int, outcome: Outcome
+    ) -> None:
         self._detector, self._state, self._store, self._wiring, self._offset = detector, state, store, wiring, offset
         self._sets, self._findings, self._events = detector._sets, detector._findings, detector._events  # noqa: SLF001
-        self.outcome = Outcome()
+        self.outcome = outcome
         self._room_for_tick()
 
-    def judge_rows(self, batch: ReadingBatch, keep: npt.NDArray[np.bool_] | None) -> None:
-        """Judge the rows where `keep` (None: all), moving the feeder's clock as they do."""
-        detector, state, wiring, sets = self._detector, self._state, self._wiring, self._sets
-        outcome, shape = self.outcome, state.shape
-        if keep is None:
-            keep = detector._all(batch.rows)  # noqa: SLF001
-        else:
-            outcome.dropped = batch.rows - int(np.count_nonzero(keep))
-        counts = detector._counts  # noqa: SLF001
-        counts.fill(0)
-        measured = (
-            batch.base_timestamp, own(batch.offset_ms), wiring.rows(batch.roster), *batch.matrix(), own(batch.status), keep,
-            batch.interval_ms, self._offset,
-        )  # fmt: skip
-        start = 0
-        while start < batch.rows:
-            arguments: tuple[Any, ...] = (
-                *measured, wiring.assets, wiring.deadbands, sets.limits, sets.holds, *detector.columns, shape.pane_ms,
-                shape.grace_ms, state.feeder, state.past, state.window, state.panes, state.aggregates, state.scores, state.slots,
-                state.episodes, self._findings, self._events, detector._tally, counts,  # noqa: SLF001
-            )  # fmt: skip
-            start, filled, why = kernel.judge(start, *arguments)
+    def judge_rows(self, rows: Rows, start: int = 0, filled: int = 0, why: int = kernel.DONE) -> None:
+        """Judge `rows` from `start`, where the kernel stopped, moving the feeder's clock as they do."""
+        state = self._state
+        while True:
             if filled:
                 self._take(filled)
             if why == kernel.TICK:
-                self.move_clock(batch.base_timestamp + int(batch.offset_ms[start]))
+                self.move_clock(rows.base_ms + int(rows.offset_ms[start]))
             elif why == kernel.FULL and filled == 0:
                 state.make_room(2 * state.shape.channels)
-        late, repeated, ahead = counts.tolist()
-        outcome.late, outcome.repeated, outcome.ahead = late, repeated, ahead
-        outcome.judged = batch.rows - outcome.dropped - late - repeated - ahead
+            if start == rows.places.size:
+                return
+            start, filled, why = kernel.judge(start, *rows, *self._detector.judging(state, self._wiring))
 
     def move_clock(self, now: int) -> None:
         """Move the feeder's clock to `now`, ms, where that is later: panes and hours close, and time shows what is missing."""
@@ -247,6 +305,7 @@ class Turn:
         state, detector = self._state, self._detector
         if detector._tally.size < state.places:  # noqa: SLF001
             detector._tally = np.zeros(state.places, tallies.TALLY)  # noqa: SLF001
+            detector._usual.clear()  # noqa: SLF001  they hold the smaller one
         self._events_for(gridwatch.EVENTS_AN_ASSET * state.places + 4)
 
     def _close_hours(self, newest: int) -> None:
@@ -301,6 +360,7 @@ class Turn:
         """Room for `count` events at once."""
         if self._events.size < count:
             self._events = self._detector._events = np.zeros(count, EVENT)  # noqa: SLF001
+            self._detector._usual.clear()  # noqa: SLF001  they hold the smaller one
 
     def _take(self, filled: int, shortfall: npt.NDArray[np.float64] | None = None) -> None:
         """Copy the events out while the state is as they found it; `shortfall` W by place ranks the suspects of a balance."""

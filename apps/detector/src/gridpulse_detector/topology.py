@@ -16,7 +16,7 @@ from gridpulse_detector.rollups import merge, pane_value, rollup_record
 from gridpulse_runtime.application import StreamApplication, before_checkpoint, bytes_topic, transaction_of
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.straight import state_of
-from gridpulse_schemas import Codec, DecodeError, ReadingBatch
+from gridpulse_schemas import Codec, DecodeError
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 
 __all__ = ["wire"]
@@ -42,51 +42,56 @@ class Judge:
         """Raises RegistryUnavailableError: the app stops uncommitted."""
         if redriven_for(message.headers()) not in (None, NAME):
             return None  # sent again for a sink: its readings were judged the first time
-        batch = self.readable(message)
-        if batch is None:
+        outcome = self.verdict(message)
+        if outcome is None:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
             return None
-        state = self.state_of(message)
-        outcome = self.detector.judge(batch, state, message.offset(), transaction_of(state))
-        self.count(batch, outcome)
+        self.count(outcome)
         if not outcome.changes and not outcome.panes:
             return None
-        return self.outputs(batch, outcome, message)
+        return self.outputs(outcome, message)
 
-    def readable(self, message: Message) -> ReadingBatch | None:
-        """The batch in a message, which has a key: state is kept by it."""
-        if message.key() is None:
+    def verdict(self, message: Message) -> Outcome | None:
+        """What a message leads to; None where it is no batch, or has no key: state is kept by it."""
+        value = message.value()
+        if message.key() is None or value is None:
             return None
+        state = self.state_of(message)
+        transaction = transaction_of(state)
+        outcome = self.detector.judge_usual(value, message.offset(), transaction)
+        if outcome is not None:
+            return outcome
         try:
-            return self.codec.decode_batch(message.value())
+            batch = self.codec.decode_batch(value)
         except DecodeError:
             return None
+        return self.detector.judge(batch, state, message.offset(), transaction, value)
 
-    def outputs(self, batch: ReadingBatch, outcome: Outcome, message: Message) -> list[Tagged]:
+    def outputs(self, outcome: Outcome, message: Message) -> list[Tagged]:
         """Number the outputs of this message, so that a reader can tell a repeat."""
         place = {"topic": VALID, "partition": message.partition(), "offset": message.offset()}
         tagged: list[Tagged] = []
         for change in outcome.changes:
             evidence = {**place, "ordinal": len(tagged)}
-            record = anomaly_record(change, batch.feeder_id, self.detector.rules, evidence)
+            record = anomaly_record(change, outcome.feeder_id, self.detector.rules, evidence)
             tagged.append((ANOMALY, self.codec.encode("AnomalyEvent", record)))
             metrics.ANOMALIES.labels(record["kind"], record["state"]).inc()
         for pane in outcome.panes:
-            tagged.append((PANE, pane_value(batch.feeder_id, pane, {**place, "ordinal": len(tagged)})))
+            tagged.append((PANE, pane_value(outcome.feeder_id, pane, {**place, "ordinal": len(tagged)})))
         return tagged
 
-    def count(self, batch: ReadingBatch, outcome: Outcome) -> None:
+    def count(self, outcome: Outcome) -> None:
         """Count what became of the readings."""
         JUDGED.inc(outcome.judged)
-        if outcome.judged != batch.rows:
+        if outcome.judged != outcome.rows:
             for name in ("dropped", "late", "repeated", "ahead"):
                 metrics.READINGS.labels(name).inc(getattr(outcome, name))
         for rule, assets in outcome.learning.items():
             feeders = self.learning.setdefault(rule, {})
-            feeders[batch.feeder_id] = len(assets)
+            feeders[outcome.feeder_id] = len(assets)
             metrics.LEARNING.labels(rule).set(sum(feeders.values()))
-        if batch.rows:
-            metrics.LATENCY.observe(max(0.0, time.time() - batch.sent_at / 1000))
+        if outcome.rows:
+            metrics.LATENCY.observe(max(0.0, time.time() - outcome.sent_at / 1000))
 
 
 def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:

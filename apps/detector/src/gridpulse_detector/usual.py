@@ -1,0 +1,209 @@
+"""The usual message: feeder, source and meters as in the one before. It is read and judged in one compiled call.
+
+What is usual is most of all messages, and Python around them cost more than judging them (docs/benchmarks.md).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from gridpulse_detector import kernel
+from gridpulse_detector.layout import FeederState
+from gridpulse_detector.windows import Store
+from gridpulse_detector.wiring import Wiring
+from gridpulse_schemas import COLUMNS, ReadingBatch
+from gridpulse_schemas.columnar import (
+    BASE,
+    HAS_ORIGIN,
+    INTERVAL,
+    OFFSET,
+    OFFSET_MS,
+    OFFSETS,
+    OK,
+    PARTITION,
+    ROSTER,
+    SENT_AT,
+    SLOTS,
+    STATUS,
+    gather,
+    put_text,
+    scan,
+)
+from gridpulse_schemas.columns import FLOATS, WIDTHS
+from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.wire import FRAME, INT_MAX, INT_MIN, read_int32s, read_ints
+
+__all__ = ["OTHER", "Rows", "Scratch", "Usual", "ends_of", "judge_usual"]
+
+FRAME_SIZE, REGISTERS = FRAME.size, len(COLUMNS) - FLOATS
+OTHER = -1
+"""Why nothing was done: the message is not like the one before."""
+
+
+class Rows(NamedTuple):
+    """What a batch measured, as the kernel takes it; arrays are of `rows` items but for the two matrices."""
+
+    base_ms: int
+    offset_ms: npt.NDArray[np.int32]
+    places: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    registers: npt.NDArray[np.float64]
+    status: npt.NDArray[np.int32]
+    keep: npt.NDArray[np.bool_]
+    interval_ms: int
+    offset: int
+
+
+class Scratch(NamedTuple):
+    """Where a message is unpacked to, for all feeders one after another; `size` rows at most."""
+
+    size: int
+    found: npt.NDArray[np.int64]
+    offset_ms: npt.NDArray[np.int32]
+    values: npt.NDArray[np.float32]
+    registers: npt.NDArray[np.float64]
+    status: npt.NDArray[np.int32]
+    keep: npt.NDArray[np.bool_]
+    origins: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, size: int) -> "Scratch":
+        """Room for `size` rows."""
+        return cls(
+            size, np.zeros(SLOTS, np.int64), np.zeros(size, np.int32), np.zeros(FLOATS * size, np.float32),
+            np.zeros(REGISTERS * size), np.zeros(size, np.int32), np.zeros(size, np.bool_), np.zeros(size, np.int64),
+        )  # fmt: skip
+
+
+class Usual:
+    """A feeder as a batch left it, ready for the next one like it; of no use once anything else has touched its state."""
+
+    __slots__ = ("arguments", "ends", "places", "scratch", "state", "store", "wiring")
+
+    def __init__(
+        self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, wiring: Wiring,
+        places: npt.NDArray[np.int32], judging: tuple[Any, ...],
+    ) -> None:  # fmt: skip
+        """`ends` of a message, see `ends_of`; `places` int32 (rows,); `judging` what the kernel takes besides rows."""
+        self.ends, self.scratch, self.state, self.store, self.wiring, self.places = ends, scratch, state, store, wiring, places
+        head, tail = (np.frombuffer(end, np.uint8) for end in ends)
+        self.arguments = (head, tail, WIDTHS, *scratch[1:], state.origins, places, *judging)
+
+    def judge(self, message: bytes, offset: int) -> tuple[int, int, int, int, int]:
+        """See `judge_usual`."""
+        return judge_usual(np.frombuffer(message, np.uint8), offset, *self.arguments)
+
+    def rows(self, offset: int) -> Rows:
+        """What the message last judged measured."""
+        found, scratch, rows = self.scratch.found, self.scratch, self.places.size
+        return Rows(
+            int(found[BASE]), scratch.offset_ms[:rows], self.places, scratch.values[: FLOATS * rows].reshape(FLOATS, rows),
+            scratch.registers[: REGISTERS * rows].reshape(REGISTERS, rows), scratch.status[:rows], scratch.keep[:rows],
+            int(found[INTERVAL]), offset,
+        )  # fmt: skip
+
+
+def ends_of(message: bytes, batch: ReadingBatch) -> tuple[bytes, bytes] | None:
+    """The bytes before the first number of `message`, and its roster; None where `batch` was not read column by column."""
+    if batch.matrices is None or not batch.rows:
+        return None
+    head = message[: FRAME.size] + put_text(batch.feeder_id) + put_text(batch.source)
+    return (head, batch.roster.raw) if message.startswith(head) else None
+
+
+@compiled
+def judge_usual(
+    data: npt.NDArray[np.uint8],
+    offset: int,
+    head: npt.NDArray[np.uint8],
+    tail: npt.NDArray[np.uint8],
+    widths: npt.NDArray[np.int64],
+    found: npt.NDArray[np.int64],
+    offset_ms: npt.NDArray[np.int32],
+    values: npt.NDArray[np.float32],
+    registers: npt.NDArray[np.float64],
+    status: npt.NDArray[np.int32],
+    keep: npt.NDArray[np.bool_],
+    row_origins: npt.NDArray[np.int64],
+    origins: npt.NDArray[np.int64],
+    places: npt.NDArray[np.int32],
+    assets: npt.NDArray[Any],
+    deadbands: npt.NDArray[np.float64],
+    limits: npt.NDArray[Any],
+    holds: npt.NDArray[Any],
+    signal_rows: npt.NDArray[np.int32],
+    scored_rows: npt.NDArray[np.int32],
+    rollup_rows: npt.NDArray[np.int32],
+    pane_ms: int,
+    grace_ms: int,
+    feeder: npt.NDArray[Any],
+    past: npt.NDArray[Any],
+    window: npt.NDArray[Any],
+    panes: npt.NDArray[Any],
+    aggregates: npt.NDArray[Any],
+    scores: npt.NDArray[Any],
+    slots: npt.NDArray[np.int32],
+    episodes: npt.NDArray[Any],
+    findings: npt.NDArray[Any],
+    events: npt.NDArray[Any],
+    tally: npt.NDArray[Any],
+    counts: npt.NDArray[np.int64],
+) -> tuple[int, int, int, int, int]:
+    """Judge the message `data`: what `kernel.judge` returns, the rows dropped as repeats of a source, and `sent_at`.
+
+    OTHER for one that does not begin with `head` and end with `tail`, or that has anything to be looked at: then nothing has
+    changed but scratch. `found` to `row_origins` are Scratch; the rest is as for `kernel.judge`.
+    """
+    other = (0, 0, OTHER, 0, 0)
+    roster = data.size - tail.size
+    if not lies_at(data, 0, head) or not lies_at(data, roster, tail) or scan(data, FRAME_SIZE, widths, found) != OK:
+        return other
+    rows = places.size
+    if found[ROSTER] != roster or not INT_MIN <= found[INTERVAL] <= INT_MAX:
+        return other
+    if not read_int32s(data, found[OFFSET_MS], offset_ms[:rows]):
+        return other
+    if found[STATUS + 1] == 0:
+        status[:rows] = 0
+    elif not read_int32s(data, found[STATUS], status[:rows]):
+        return other
+    keep[:rows] = True
+    dropped = 0
+    if found[HAS_ORIGIN] == 1:
+        mark = -1
+        for i in range(origins.shape[0]):
+            if origins[i, 0] == found[PARTITION]:
+                mark = i
+        if mark < 0 or found[OFFSET] <= origins[mark, 1]:
+            return other
+        if found[OFFSETS + 1] != 0:
+            read_ints(data, found[OFFSETS], row_origins[:rows])
+            for row in range(rows):
+                keep[row] = row_origins[row] > origins[mark, 1]
+                dropped += 0 if keep[row] else 1
+            if dropped == rows:
+                return other
+        origins[mark, 1] = found[OFFSET]
+    matrix = values[: FLOATS * rows].reshape(FLOATS, rows)
+    energies = registers[: REGISTERS * rows].reshape(REGISTERS, rows)
+    gather(data, found, 0, matrix)
+    gather(data, found, FLOATS, energies)
+    counts[:] = 0
+    start, filled, why = kernel.judge(
+        0, found[BASE], offset_ms[:rows], places, matrix, energies, status[:rows], keep[:rows], found[INTERVAL], offset, assets,
+        deadbands, limits, holds, signal_rows, scored_rows, rollup_rows, pane_ms, grace_ms, feeder, past, window, panes,
+        aggregates, scores, slots, episodes, findings, events, tally, counts,
+    )  # fmt: skip
+    return start, filled, why, dropped, found[SENT_AT]
+
+
+@compiled
+def lies_at(data: npt.NDArray[np.uint8], start: int, part: npt.NDArray[np.uint8]) -> bool:
+    """Whether `data` holds `part` at `start`."""
+    if start < 0 or data.size - start < part.size:
+        return False
+    for i in range(part.size):  # noqa: SIM110  compiled
+        if data[start + i] != part[i]:
+            return False
+    return True
