@@ -147,11 +147,10 @@ class Detector:
         if batch.rows and keep is not None and not keep.any():
             outcome.dropped = batch.rows
             return outcome
-        wiring = self._wiring(batch, state, store)
+        wiring, places = self._wiring(batch, state, store)
         turn = Turn(self, state, store, wiring, offset, outcome)
         if batch.rows:
             outcome.dropped = 0 if keep is None else batch.rows - int(np.count_nonzero(keep))
-            places = wiring.rows(batch.roster)
             self._counts.fill(0)
             turn.judge_rows(Rows(
                 batch.base_timestamp, own(batch.offset_ms), places, *batch.matrix(), own(batch.status),
@@ -216,8 +215,8 @@ class Detector:
             Panes(store).delete(index)
         return state
 
-    def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> Wiring:
-        """Wiring of the batch's feeder, with places for its meters."""
+    def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> tuple[Wiring, npt.NDArray[np.int32]]:
+        """Wiring of the batch's feeder, and the place of each row's meter, int32 (rows,)."""
         wiring = self._wirings.get(batch.feeder_id)
         if wiring is None or wiring.crc != state.roster_crc or len(wiring.ids) != state.places:
             if wiring is None and len(self._wirings) >= MOST_WIRINGS:
@@ -225,8 +224,9 @@ class Detector:
             wiring = self._wirings[batch.feeder_id] = Wiring(
                 batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
             )
-        if not wiring.is_current(self._assets) or wiring.rows(batch.roster) is None:
-            if wiring.rows(batch.roster) is None:
+        places = wiring.rows(batch.roster)
+        if not wiring.is_current(self._assets) or places is None:
+            if places is None:
                 self._assets.complete(batch.sent_at)  # a new meter's record may be on its way
             raw = wiring.add(batch.roster.ids, self._assets)
             if raw is not None:
@@ -235,7 +235,10 @@ class Detector:
                 wiring.derive(self._assets, self._sets, self.rules.signals)
         if len(wiring.ids) > state.places:
             state.grow(len(wiring.ids), wiring.crc)
-        return wiring
+        if places is None:
+            places = wiring.rows(batch.roster)
+            assert places is not None  # noqa: S101  they have just been added
+        return wiring, places
 
 
 def new_rows(batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] | None:

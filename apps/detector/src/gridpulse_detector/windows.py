@@ -102,9 +102,9 @@ def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: P
     """Move the open pane `index` into the window and empty its place; None where nothing was measured in it."""
     place = index % state.shape.panes_open
     pane = state.panes[place]
-    if pane["count"].any():
-        store.put(index, pane.tobytes())
-        take_in(state.window, pane)
+    data = pane.tobytes()
+    if take_in(state.window, pane):
+        store.put(index, data)
         state.keep(np.append(state.stored, index))
     aggregates = state.aggregates[place]
     sums = {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
@@ -124,15 +124,18 @@ def expire(state: FeederState, newest: int, store: Panes) -> None:
 
 
 @compiled
-def take_in(window: npt.NDArray[Any], pane: npt.NDArray[Any]) -> None:
-    """Add `pane` to `window`, SUMS (signals, places) each, and empty it."""
+def take_in(window: npt.NDArray[Any], pane: npt.NDArray[Any]) -> bool:
+    """Add `pane` to `window`, SUMS (signals, places) each, and empty it; whether there was anything in it."""
+    anything = False
     for signal in range(pane.shape[0]):
         for place in range(pane.shape[1]):
             sums, more = window[signal, place], pane[signal, place]
             sums.count += more.count
             sums.total += more.total
             sums.squares += more.squares
+            anything |= more.count > 0.0
             more.count = more.total = more.squares = 0.0
+    return anything
 
 
 @compiled
