@@ -21,9 +21,10 @@ def main() -> None:
 
     Codec(NoRegistry()).warm_up()
     if importlib.util.find_spec("gridpulse_ingest"):
-        from gridpulse_ingest.validation import warm_up  # noqa: PLC0415
+        from gridpulse_ingest import passing, validation  # noqa: PLC0415
 
-        warm_up()
+        validation.warm_up()
+        passing.warm_up()
     if importlib.util.find_spec("gridpulse_detector"):
         from gridpulse_detector.assets import AssetBook  # noqa: PLC0415
         from gridpulse_detector.detection import Detector  # noqa: PLC0415

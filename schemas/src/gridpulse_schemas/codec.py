@@ -48,6 +48,11 @@ class Codec:
         with contextlib.suppress(DecodeError):
             decode_reading(b"", 0)
 
+    @property
+    def batch_frame(self) -> bytes:
+        """What the messages begin with that `encode_batch` makes."""
+        return self._frames[BATCH]
+
     def encode_batch(self, batch: ReadingBatch) -> bytes:
         """Frame and encode `batch`."""
         return self._frames[BATCH] + columnar.encode_batch(batch)

@@ -19,7 +19,7 @@ __all__ = ["decode_batch", "encode_batch"]
 
 # Slots of what `scan` finds: a value, or the position and count of a run.
 FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4, 5, 6, 7, 8, 9
-OFFSETS, OFFSET_MS, STATUS, ROSTER, COLUMN_0 = 10, 12, 14, 16, 18
+OFFSETS, OFFSET_MS, STATUS, ROSTER, ORIGIN_AT, ORIGIN_END, COLUMN_0 = 10, 12, 14, 16, 18, 19, 20
 SLOTS = COLUMN_0 + 2 * len(COLUMNS)
 
 PLACES = tuple((i, column.name, COLUMN_0 + 2 * i + 1) for i, column in enumerate(COLUMNS))
@@ -67,6 +67,7 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
     for slot in (SENT_AT, BASE, INTERVAL, HAS_ORIGIN):
         if position < 0:
             return MALFORMED
+        found[ORIGIN_AT] = position
         found[slot], position = read_long(data, position)
     if position < 0 or found[HAS_ORIGIN] < 0 or found[HAS_ORIGIN] > 1:
         return MALFORMED
@@ -76,6 +77,7 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
             if position < 0:
                 return MALFORMED
         position = skip_array(data, position, 0, found, OFFSETS)
+    found[ORIGIN_END] = position
     if position >= 0:
         position = skip_array(data, position, 0, found, OFFSET_MS)
     for i in range(widths.size):
@@ -105,16 +107,21 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
 
 
 @compiled
+def copy_column(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], number: int, values: npt.NDArray[Any]) -> None:
+    """Fill `values` from the column of this number, which has as many. In `data` they need not be aligned."""
+    begin, out = found[COLUMN_0 + 2 * number], values.view(np.uint8)
+    for k in range(out.size):
+        out[k] = data[begin + k]
+
+
+@compiled
 def gather(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], first: int, matrix: npt.NDArray[Any]) -> None:
-    """Fill `matrix`, a row a column from number `first` on, NaN where there is none. In `data` values need not be aligned."""
+    """Fill `matrix`, a row a column from number `first` on, NaN where there is none."""
     for i in range(matrix.shape[0]):
-        begin, count = found[COLUMN_0 + 2 * (first + i)], found[COLUMN_0 + 2 * (first + i) + 1]
-        if count == 0:
+        if found[COLUMN_0 + 2 * (first + i) + 1] == 0:
             matrix[i] = np.nan
-            continue
-        out = matrix[i].view(np.uint8)
-        for k in range(out.size):
-            out[k] = data[begin + k]
+        else:
+            copy_column(data, found, first + i, matrix[i])
 
 
 @compiled
@@ -210,6 +217,11 @@ def origin(data: npt.NDArray[np.uint8], at: list[int]) -> Origin:
     return Origin(int32(at[PARTITION]), at[OFFSET], offsets)
 
 
+def put_origin(message: bytes, begin: int, end: int, origin: Origin) -> bytes:
+    """`message` with `origin` in the place of the one that lies from `begin` to `end` (ORIGIN_AT, ORIGIN_END of `scan`)."""
+    return b"".join((message[:begin], origin_bytes(origin), message[end:]))
+
+
 def encode_batch(batch: ReadingBatch) -> bytes:
     """Avro binary of `batch`, without the frame: to the byte what fastavro writes for the same record."""
     parts = [
@@ -219,12 +231,7 @@ def encode_batch(batch: ReadingBatch) -> bytes:
         put_long(batch.base_timestamp),
     ]
     parts.append(put_long(batch.interval_ms))
-    if batch.origin is None:
-        parts.append(b"\0")
-    else:
-        parts += (b"\2", put_long(batch.origin.partition), put_long(batch.origin.offset))
-        parts.append(put_int_array(batch.origin.offsets))
-    parts.append(put_int_array(batch.offset_ms))
+    parts += (b"\0" if batch.origin is None else origin_bytes(batch.origin), put_int_array(batch.offset_ms))
     for column in COLUMNS:
         values = batch.columns.get(column.name)
         if values is None or values.size == 0:
@@ -233,6 +240,10 @@ def encode_batch(batch: ReadingBatch) -> bytes:
             parts += (put_long(values.size), np.ascontiguousarray(values, column.dtype).tobytes(), b"\0")
     parts += (put_int_array(batch.status), batch.roster.raw)
     return b"".join(parts)
+
+
+def origin_bytes(origin: Origin) -> bytes:
+    return b"".join((b"\2", put_long(origin.partition), put_long(origin.offset), put_int_array(origin.offsets)))
 
 
 def put_text(value: str) -> bytes:

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 from confluent_kafka import Producer
 
+from gridpulse_ingest import passing, validation
 from gridpulse_ingest.settings import IngestSettings
 from gridpulse_ingest.sink import IngestSink
 from gridpulse_ingest.topology import wire
-from gridpulse_ingest.validation import warm_up
 from gridpulse_runtime.application import make_application, watch
 from gridpulse_runtime.console import console
 from gridpulse_runtime.health import Health
@@ -22,7 +22,8 @@ def run(settings: IngestSettings, health: Health) -> None:
     """Validate meter readings and forward them as columnar batches; each bad one goes to the dead-letter topic."""
     ensure_topics(settings, (READINGS, VALID, READINGS_DLQ))
     codec = connect_codec(settings, ("MeterReading", "MeterReadingBatch"))
-    warm_up()
+    validation.warm_up()
+    passing.warm_up()
     app = make_application(settings, "ingest", AppMetrics.of("ingest"), exactly_once_offered=False)
     wire(app, IngestSink(settings, codec, Producer({**settings.kafka_client(), **PRODUCER})))
     watch(app, health)

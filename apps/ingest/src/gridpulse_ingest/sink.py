@@ -10,6 +10,7 @@ from quixstreams.sinks import BaseSink
 from gridpulse_ingest import metrics
 from gridpulse_ingest.coalescing import Coalescer, reading_of
 from gridpulse_ingest.heartbeats import Heartbeats
+from gridpulse_ingest.passing import PassingBatches
 from gridpulse_ingest.settings import IngestSettings
 from gridpulse_ingest.validation import REASONS, KnownRosters, explain, good_id, judge_heartbeat, judge_rows
 from gridpulse_runtime.dead_letters import DeadLetter, headers_of
@@ -43,6 +44,7 @@ class IngestSink(BaseSink):
         self._newest_ms = 0
         """Kafka timestamp of the single reading taken last."""
         self._rosters = KnownRosters()
+        self._passing = PassingBatches(codec.batch_frame, self._rosters, settings.max_rows, self._max_ahead_ms)
         self._coalescer = Coalescer()
         self.heartbeats = Heartbeats(settings.heartbeat_after, settings.heartbeat_for)
         self._failure: KafkaError | None = None
@@ -50,6 +52,13 @@ class IngestSink(BaseSink):
     def add(self, value: Any, key: Any, timestamp: int, headers: Any, topic: str, partition: int, offset: int) -> None:
         """Take one message. Raises RegistryUnavailableError: the app stops, and the message stays uncommitted."""
         del headers
+        now = time.time()
+        passing = self._passing.find(value, int(now * 1000))
+        if passing is not None:
+            self._send_earlier(passing.feeder_id, partition)
+            message = passing.of(Origin(partition, offset))
+            self._send(message, passing.feeder_id, partition, passing.newest_ms, passing.rows, now - passing.sent_at / 1000)
+            return
         try:
             readings = self._codec.decode_readings(value)
         except DecodeError as error:
@@ -120,13 +129,17 @@ class IngestSink(BaseSink):
             detail = f"{batch.rows} rows of feeder {batch.feeder_id[:64]!r} at {batch.base_timestamp}"
             self._bury(DeadLetter(key, value, reason, detail, topic, partition, offset))
             return
-        earlier = self._coalescer.take(batch.feeder_id, partition)
-        if earlier is not None:
-            self._forward(earlier)
+        self._send_earlier(batch.feeder_id, partition)
         batch.origin = Origin(partition, offset)
         if not batch.sent_at:
             batch.sent_at = timestamp
         self._forward(batch)
+
+    def _send_earlier(self, feeder: str, partition: int) -> None:
+        """Single readings of a feeder leave before a batch of it."""
+        earlier = self._coalescer.take(feeder, partition)
+        if earlier is not None:
+            self._forward(earlier)
 
     def _refusal(self, batch: ReadingBatch) -> str:
         """Reason that makes a batch unusable as a whole, or nothing."""
@@ -147,11 +160,16 @@ class IngestSink(BaseSink):
                 return
         assert batch.origin is not None  # noqa: S101  set by both callers
         newest = batch.base_timestamp + (int(batch.offset_ms.max()) if batch.rows else 0)
-        self.heartbeats.heard(batch.origin.partition, batch.feeder_id, newest, time.monotonic())
-        self._produce(VALID, batch.feeder_id.encode(), self._codec.encode_batch(batch))
-        metrics.READINGS.inc(batch.rows)
+        message = self._codec.encode_batch(batch)
+        self._send(message, batch.feeder_id, batch.origin.partition, newest, batch.rows, now - batch.sent_at / 1000)
+
+    def _send(self, message: bytes, feeder: str, partition: int, newest_ms: int, rows: int, latency: float) -> None:
+        """Produce an encoded batch of `feeder`, from `partition` of meter.readings, and count it."""
+        self.heartbeats.heard(partition, feeder, newest_ms, time.monotonic())
+        self._produce(VALID, feeder.encode(), message)
+        metrics.READINGS.inc(rows)
         metrics.BATCHES.inc()
-        metrics.LATENCY.observe(max(0.0, now - batch.sent_at / 1000))
+        metrics.LATENCY.observe(max(0.0, latency))
 
     def _bury_rows(self, batch: ReadingBatch, verdicts: Any, now_ms: int) -> None:
         assert batch.origin is not None  # noqa: S101  set by both callers
