@@ -21,7 +21,8 @@ __all__ = ["App", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
 WARM = 0.3
 """Share of the readings after which measuring begins: start and compilation, the JVM's too, are not in it."""
 LEAST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
-"""Between two looks, s. Ours are asked for their metrics: 50 times a second, that took half of the detector's time and CPU."""
+"""Between two looks, s. Ours are asked for their metrics: 50 times a second, that took half of the detector's time and CPU. To
+look at the log of a program that stands alone costs it nothing."""
 CLOCK = os.sysconf("SC_CLK_TCK")
 TOLD = re.compile(rb"readings (\d+)\n")
 TAIL = 4096
@@ -48,10 +49,10 @@ class Figures:
 
 
 class Program:
-    """One process; `done` tells how many readings it has judged since it started."""
+    """One process; `done` tells how many readings it has judged since it started, and may be asked each `pause` seconds."""
 
-    def __init__(self, process: Process, done: Callable[[], int]) -> None:
-        self.process, self.done = process, done
+    def __init__(self, process: Process, done: Callable[[], int], pause: float = LONGEST_PAUSE) -> None:
+        self.process, self.done, self.pause = process, done, pause
 
     @property
     def cpu_s(self) -> float:
@@ -82,13 +83,13 @@ def measure(program: Program, readings: int, patience: float = 600.0) -> Figures
 
 def look_until(program: Program, readings: float, end: float) -> tuple[int, float, float]:
     """Look at `program` when `readings` are judged, or at `end`: seldom, but soon after it."""
-    before, pause = program.look(), LONGEST_PAUSE
+    before, pause = program.look(), program.pause
     while before[0] < readings and before[2] < end:
         time.sleep(pause)
         now = program.look()
         gained = now[0] - before[0]
-        left = (readings - now[0]) * (now[2] - before[2]) / gained if gained else LONGEST_PAUSE
-        before, pause = now, min(max(left, LEAST_PAUSE), LONGEST_PAUSE)
+        left = (readings - now[0]) * (now[2] - before[2]) / gained if gained else program.pause
+        before, pause = now, min(max(left, LEAST_PAUSE), program.pause)
     return before
 
 
@@ -144,4 +145,4 @@ def stand_alone(command: list[str], folder: Path, name: str) -> Program:
             told = TOLD.findall(file.read())
         return int(told[-1]) if told else 0
 
-    return Program(process, done)
+    return Program(process, done, LEAST_PAUSE)
