@@ -16,6 +16,11 @@ def fresh_rows(batch: ReadingBatch, state: ByteState) -> ReadingBatch | None:
     if batch.origin is None:
         return batch
     marks = HighWater(state.get_bytes(ORIGINS))
+    if not batch.origin.offsets.size:  # of one message all rows are new, or none
+        new = marks.take(batch.origin.partition, batch.origin.offset)
+        if new:
+            state.set_bytes(ORIGINS, marks.pack())
+        return batch if new else None
     fresh = marks.new_rows(batch.origin, batch.rows)
     if not fresh.any():
         return None
