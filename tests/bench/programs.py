@@ -74,10 +74,10 @@ class Program:
 
 
 def measure(program: Program, readings: int, patience: float = 600.0) -> Figures:
-    """From WARM of `readings` to all of them, or to what is done after `patience` seconds."""
-    end = time.monotonic() + patience
-    first = look_until(program, WARM * readings, end)
-    last = look_until(program, readings, end)
+    """From WARM of `readings`, or of `patience` seconds, to all of them, or to what is done after `patience`."""
+    begin = time.monotonic()
+    first = look_until(program, WARM * readings, begin + WARM * patience)
+    last = look_until(program, readings, begin + patience)
     return Figures(last[0] - first[0], last[1] - first[1], last[2] - first[2], program.peak_mb)
 
 
