@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_schemas.columns import COLUMNS
+from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.wire import put_long, take_long
 
 __all__ = ["NO_INTS", "NO_OFFSETS", "Origin", "ReadingBatch", "Roster"]
@@ -130,6 +131,13 @@ class ReadingBatch:
         """Epoch ms of every row, int64 (rows,)."""
         return self.base_timestamp + self.offset_ms.astype(np.int64)
 
+    def span(self) -> tuple[int, int]:
+        """Oldest and newest timestamp, epoch ms; both the heartbeat's where there are no rows."""
+        if not self.rows:
+            return self.base_timestamp, self.base_timestamp
+        least, most = extremes(self.offset_ms)
+        return self.base_timestamp + least, self.base_timestamp + most
+
     def take(self, keep: npt.NDArray[np.bool_]) -> "ReadingBatch":
         """Make a batch of the rows where `keep`, a mask of shape (rows,), is true."""
         ids = self.roster.ids
@@ -144,3 +152,12 @@ class ReadingBatch:
             status=self.status[keep] if self.status.size else self.status,
             origin=origin,
         )
+
+
+@compiled
+def extremes(values: npt.NDArray[np.int32]) -> tuple[int, int]:
+    """Least and greatest of `values`, of which there is at least one."""
+    least = most = values[0]
+    for value in values:
+        least, most = min(least, value), max(most, value)
+    return int(least), int(most)

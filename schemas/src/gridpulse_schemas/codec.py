@@ -44,7 +44,9 @@ class Codec:
         """Compile the columnar path now, so that the first message does not wait for it."""
         zero = np.zeros(1, np.int32)
         batch = ReadingBatch("", Roster.of([""]), 0, zero, {}, zero, origin=Origin(0, 0, np.zeros(1, np.int64)))
-        columnar.decode_batch(columnar.encode_batch(batch), 0)
+        read = columnar.decode_batch(columnar.encode_batch(batch), 0)
+        if read is not None:
+            read.span()
         with contextlib.suppress(DecodeError):
             decode_reading(b"", 0)
 

@@ -81,10 +81,11 @@ class Stretch:
         if not batch.rows:
             self._readings(batch.base_timestamp // HOUR_MS).add(batch, offset)
             return 1
-        hours = batch.timestamps() // HOUR_MS
-        if hours[0] == hours[-1] and (hours == hours[0]).all():
-            self._readings(int(hours[0])).add(batch, offset)
+        first, last = (end // HOUR_MS for end in batch.span())
+        if first == last:
+            self._readings(first).add(batch, offset)
             return batch.rows
+        hours = batch.timestamps() // HOUR_MS
         for hour in np.unique(hours).tolist():
             self._readings(hour).add(batch, offset, np.flatnonzero(hours == hour))
         return batch.rows

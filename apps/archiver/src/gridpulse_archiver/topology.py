@@ -1,17 +1,20 @@
 """Wiring: readings, anomalies and rollups, decoded and without repeats, and dead letters as they are, into the sink."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from quixstreams import Application, State, message_context
+from confluent_kafka import Message
+from quixstreams import State
 
 from gridpulse_archiver.letters import letter_row
 from gridpulse_archiver.repeats import fresh_rows
 from gridpulse_archiver.sink import ArchiveSink
-from gridpulse_runtime.application import bytes_topic, each_turn
+from gridpulse_runtime.application import StreamApplication, bytes_topic, each_turn
 from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_runtime.high_water import first_time
 from gridpulse_runtime.redriven import redriven_for
+from gridpulse_runtime.straight import state_of
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, READINGS_DLQ, ROLLUPS, SINKS_DLQ, VALID
 
@@ -20,97 +23,104 @@ __all__ = ["NAME", "TOPICS", "wire"]
 NAME = "archiver"
 LETTERS = (READINGS_DLQ, ALERTS_DLQ, SINKS_DLQ)
 TOPICS = (VALID, ANOMALIES, ROLLUPS, *LETTERS)
-Decode = Callable[[bytes | None], Any]
+Place = tuple[str, int, int]
+"""Topic, partition, offset."""
 
 
-def wire(app: Application, codec: Codec, sink: ArchiveSink) -> None:
+def wire(app: StreamApplication, codec: Codec, sink: ArchiveSink) -> None:
     """Read each topic on its own; a full sink does not wait for the checkpoint interval."""
-    _feed(app, VALID, codec.decode_batch, new_rows(sink), sink)
-    _feed(app, ANOMALIES, lambda value: codec.decode("AnomalyEvent", value), new_record(sink), sink)
-    _feed(app, ROLLUPS, lambda value: codec.decode("Rollup", value), new_record(sink), sink)
-    for topic in LETTERS:
-        frame = app.dataframe(bytes_topic(app, topic))
-        frame.apply(letters(sink), metadata=True).sink(sink)
+    _feed(app, VALID, codec.decode_batch, new_rows, sink)
+    _feed(app, ANOMALIES, lambda value: codec.decode("AnomalyEvent", value), new_record, sink)
+    _feed(app, ROLLUPS, lambda value: codec.decode("Rollup", value), new_record, sink)
+    for name in LETTERS:
+        topic = bytes_topic(app, name)
+        app.dataframe(topic).sink(sink)  # flushed before a checkpoint; it is given nothing this way
+        app.take_straight(topic, letters(sink))
     each_turn(app, lambda: _commit_if_full(app, sink))
 
 
-def _commit_if_full(app: Application, sink: ArchiveSink) -> None:
+def _commit_if_full(app: StreamApplication, sink: ArchiveSink) -> None:
     if sink.full():
         app._processing_context.commit_checkpoint(force=True)  # noqa: SLF001  between messages, as the loop itself does
 
 
-def _feed(app: Application, topic: str, decode: Decode, new: Callable[..., Any], sink: ArchiveSink) -> None:
-    frame = app.dataframe(bytes_topic(app, topic))
-    frame = frame.apply(decoder(decode, sink), metadata=True)
-    frame = frame.filter(lambda value: value is not None)
-    frame = frame.apply(new, stateful=True, metadata=True)
-    frame = frame.filter(lambda value: value is not None)
-    frame.sink(sink)
+def _feed(
+    app: StreamApplication,
+    name: str,
+    decode: Callable[[bytes | None], Any],
+    new: Callable[[Any, State], tuple[Any, int]],
+    sink: ArchiveSink,
+) -> None:
+    topic = bytes_topic(app, name)
+    frame = app.dataframe(topic)
+    app.take_straight(topic, Feed(decode, new, state_of(frame), sink))
+    frame.sink(sink)  # flushed before a checkpoint; it is given nothing this way
 
 
-def decoder(decode: Decode, sink: ArchiveSink) -> Callable[..., Any]:
-    """Decode a value; None where it is for another app, or is buried.
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """Takes the messages of one topic: seen, decoded, without what was taken before."""
 
-    Raises RegistryUnavailableError: the app stops, and the record stays uncommitted.
-    """
+    decode: Callable[[bytes | None], Any]
+    new: Callable[[Any, State], tuple[Any, int]]
+    """What of a value was not taken before, None where all was; and the number of rows or records that were."""
+    state_of: Callable[[Message], State]
+    sink: ArchiveSink
 
-    def decode_or_bury(value: Any, key: Any, timestamp: int, headers: Any) -> Any:
-        del timestamp
-        here = message_context()
-        sink.see(here.topic, here.partition, here.offset, here.size)
-        if redriven_for(headers) not in {None, NAME}:
-            sink.skip(here.topic, here.partition, here.offset)
-            return None
+    def __call__(self, message: Message) -> None:
+        """Raises RegistryUnavailableError: the app stops, and the record stays uncommitted."""
+        place, ours = place_of(message), redriven_for(message.headers())
+        self.sink.see(*place, len(message))
+        if ours not in {None, NAME}:
+            self.sink.skip(*place)
+            return
+        value = self.decoded(message, place)
+        if value is None:
+            return
+        if not ours:  # all of one that was sent again for us is taken
+            value, repeats = self.new(value, self.state_of(message))
+            if repeats:
+                self.sink.repeated(*place, repeats)
+        if value is not None:
+            self.sink.add(value, message.key(), message.timestamp()[1], None, *place)
+
+    def decoded(self, message: Message, place: Place) -> Any:
+        """The value; None where it was buried."""
+        key, value = message.key(), message.value()
         if key is None:  # the marks are kept by key
             reason, detail = "no_key", "the key must be the feeder_id"
         else:
             try:
-                return decode(value)
+                return self.decode(value)
             except DecodeError as error:
                 reason, detail = error.reason, error.detail
-        sink.bury(DeadLetter(key, value, reason, detail, here.topic, here.partition, here.offset))
+        self.sink.bury(DeadLetter(key, value, reason, detail, *place))
         return None
 
-    return decode_or_bury
+
+def place_of(message: Message) -> Place:
+    """Where a message lies."""
+    return message.topic(), message.partition(), message.offset()
 
 
-def letters(sink: ArchiveSink) -> Callable[..., Any]:
-    """Make the row of a dead letter, whatever it holds; so none is dead-lettered again."""
+def letters(sink: ArchiveSink) -> Callable[[Message], None]:
+    """Take dead letters, whatever they hold; so none is dead-lettered again."""
 
-    def row(value: Any, key: Any, timestamp: int, headers: Any) -> Any:
-        here = message_context()
-        sink.see(here.topic, here.partition, here.offset, here.size)
-        return letter_row(here.topic, key, value, timestamp, headers)
+    def take(message: Message) -> None:
+        place, timestamp = place_of(message), message.timestamp()[1]
+        sink.see(*place, len(message))
+        row = letter_row(message.topic(), message.key(), message.value(), timestamp, message.headers())
+        sink.add(row, message.key(), timestamp, None, *place)
 
-    return row
-
-
-def new_rows(sink: ArchiveSink) -> Callable[..., Any]:
-    """Let rows of a batch pass that were not taken before, all of one that was sent again for us; None where there are none."""
-
-    def fresh(batch: ReadingBatch, key: Any, timestamp: int, headers: Any, state: State) -> ReadingBatch | None:
-        del key, timestamp
-        if redriven_for(headers):
-            return batch
-        kept = fresh_rows(batch, state)
-        repeats = batch.rows - (kept.rows if kept else 0)
-        if repeats:
-            here = message_context()
-            sink.repeated(here.topic, here.partition, here.offset, repeats)
-        return kept
-
-    return fresh
+    return take
 
 
-def new_record(sink: ArchiveSink) -> Callable[..., Any]:
-    """Let a record pass the first time, and where it was sent again for us."""
+def new_rows(batch: ReadingBatch, state: State) -> tuple[ReadingBatch | None, int]:
+    """Rows of a batch that were not taken before, and how many were."""
+    kept = fresh_rows(batch, state)
+    return kept, batch.rows - (kept.rows if kept else 0)
 
-    def fresh(record: dict[str, Any], key: Any, timestamp: int, headers: Any, state: State) -> dict[str, Any] | None:
-        del key, timestamp
-        if redriven_for(headers) or first_time(record, state):
-            return record
-        here = message_context()
-        sink.repeated(here.topic, here.partition, here.offset, 1)
-        return None
 
-    return fresh
+def new_record(record: dict[str, Any], state: State) -> tuple[dict[str, Any] | None, int]:
+    """A record the first time."""
+    return (record, 0) if first_time(record, state) else (None, 1)

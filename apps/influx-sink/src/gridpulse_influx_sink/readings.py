@@ -147,7 +147,6 @@ class Around:
     def look(self, watch: WatchList, batch: ReadingBatch, raw: bytes, state: State) -> Points | None:
         """Points of the watched rows of `batch`; windows that its clock has passed are forgotten."""
         rows = watch.rows(batch)
-        clock = int(batch.timestamps().max()) if batch.rows else batch.base_timestamp
-        if watch.forget(clock):
+        if watch.forget(batch.span()[1]):
             state.set_bytes(WATCHED, watch.pack()) if len(watch) else state.delete(WATCHED)
         return Points("readings", self.lines.of(batch, rows), raw) if rows.size else None

@@ -159,7 +159,7 @@ class IngestSink(BaseSink):
             if not batch.rows:
                 return
         assert batch.origin is not None  # noqa: S101  set by both callers
-        newest = batch.base_timestamp + (int(batch.offset_ms.max()) if batch.rows else 0)
+        newest = batch.span()[1]
         message = self._codec.encode_batch(batch)
         self._send(message, batch.feeder_id, batch.origin.partition, newest, batch.rows, now - batch.sent_at / 1000)
 

@@ -68,8 +68,7 @@ class KafkaEvidence:
                 batch = self.log.codec.decode_batch(message.value())
             except DecodeError:
                 continue  # the detector counted it and went on
-            newest = int(batch.timestamps().max()) if batch.rows else batch.base_timestamp
-            if since is None or newest >= since:
+            if since is None or batch.span()[1] >= since:
                 yield Placed(batch, topic, partition, message.offset())
 
     def judge(self, bench: Bench, placed: Placed) -> list[Event]:

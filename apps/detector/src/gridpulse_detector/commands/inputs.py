@@ -164,7 +164,7 @@ def merged(inputs: list[Input]) -> Iterator[tuple[Input, Placed]]:
         newest = 0
         for placed in each.batches():
             batch = placed.batch
-            newest = max(newest, int(batch.timestamps().max()) if batch.rows else batch.base_timestamp)
+            newest = max(newest, batch.span()[1])
             yield newest, number, placed
 
     streams = [timed(number, each) for number, each in enumerate(inputs)]
