@@ -157,12 +157,13 @@ def make_application(
     }
     if settings.instance_id:
         consumer["group.instance.id"] = f"{name}-{settings.instance_id}"
+    commit_interval = commit_interval or settings.commit_interval
     guarantee = settings.processing_guarantee if exactly_once_offered else "at-least-once"
     producer = PRODUCER | CLIENT
     if guarantee == "exactly-once":
         producer |= {
             "transactional.id": transactional_id(settings, name, part),
-            "transaction.timeout.ms": 10_000,
+            "transaction.timeout.ms": int(1000 * (commit_interval + COMMIT_PATIENCE)),  # it lasts from one checkpoint to the next
         }
     count = _counter(metrics)
     connection = {key.replace(".", "_"): value for key, value in settings.kafka_connection().items()}
@@ -170,7 +171,7 @@ def make_application(
         broker_address=ConnectionConfig(**connection),
         consumer_group=group_of(settings, name, part),
         auto_offset_reset="earliest",
-        commit_interval=commit_interval or settings.commit_interval,
+        commit_interval=commit_interval,
         commit_every=commit_every,
         consumer_extra_config=consumer,
         producer_extra_config=producer,
