@@ -23,12 +23,15 @@ from gridpulse_detector.detection import Detector
 from gridpulse_detector.ruleset import load_rules
 from gridpulse_detector.windows import MemoryStore
 from gridpulse_influx_sink.reading_lines import ReadingLines
+from gridpulse_ingest.passing import Passing, PassingBatches
 from gridpulse_ingest.validation import KnownRosters, judge_rows
 from gridpulse_schemas import Origin, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
+from gridpulse_schemas.wire import frame
 
 BASELINE = Path(__file__).parent / "baseline.json"
 START, SECONDS, ROUNDS = 1_700_000_000_000, 40, 15
+FRAME = frame(1)
 NOTABLE = 1.15
 """From here on a step is called slower: rounds of one build differ by up to a tenth."""
 
@@ -76,6 +79,26 @@ def detect(meters: int) -> Callable[[], Callable[[], None]]:
     return prepare
 
 
+def usual(meters: int) -> Callable[[], Callable[[], None]]:
+    """Read and judge messages like the one before, as the live detector does, state kept in memory."""
+    messages, rules = [FRAME + message for message in grid(meters)], load_rules(None)
+
+    def prepare() -> Callable[[], None]:
+        detector, store = Detector(rules, AssetBook()), MemoryStore()
+
+        def judge(some: list[bytes]) -> None:
+            for offset, message in enumerate(some):
+                if detector.judge_usual(message, offset, 1) is None:
+                    one = decode_batch(message)
+                    assert one is not None
+                    detector.judge(one, store, offset, 1, message)
+
+        judge(messages[:1])
+        return lambda: judge(messages[1:])
+
+    return prepare
+
+
 def steps() -> Iterator[tuple[str, int, Callable[[], Callable[[], None]]]]:
     """(name, readings, what prepares a round and gives what to time)."""
     small, large = grid(100), grid(1000)
@@ -88,11 +111,21 @@ def steps() -> Iterator[tuple[str, int, Callable[[], Callable[[], None]]]]:
         100 * SECONDS,
         always(lambda: [judge_rows(one, now, 60_000, rosters) for one in batches] and None),
     )
+    passing, origin, framed = PassingBatches(FRAME, rosters, 1000, 60_000), Origin(0, 1), [FRAME + one for one in small]
+    yield "pass, 100 meters", 100 * SECONDS, always(lambda: [passed(passing.find(one, now), origin) for one in framed] and None)
     yield "decode and judge, 100 meters", 100 * (SECONDS - 1), detect(100)
     yield "decode and judge, 1,000 meters", 1000 * (SECONDS - 1), detect(1000)
+    yield "usual, 100 meters", 100 * (SECONDS - 1), usual(100)
+    yield "usual, 1,000 meters", 1000 * (SECONDS - 1), usual(1000)
     yield "decode, 1,000 meters", 1000 * SECONDS, always(lambda: [decode_batch(message, 0) for message in large] and None)
     lines = ReadingLines()
     yield "points for InfluxDB, 100 meters", 100 * SECONDS, always(lambda: [lines.of(one) for one in batches] and None)
+
+
+def passed(found: Passing | None, origin: Origin) -> bytes:
+    """What leaves of a message that passes, which it must."""
+    assert found is not None
+    return found.of(origin)
 
 
 def always(run: Callable[[], None]) -> Callable[[], Callable[[], None]]:
