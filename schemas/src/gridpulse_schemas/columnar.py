@@ -15,7 +15,11 @@ from gridpulse_schemas.compiled import compiled
 from gridpulse_schemas.errors import DecodeError
 from gridpulse_schemas.wire import int32, pass_string, put_ints, put_long, read_int32s, read_ints, read_long, take_text
 
-__all__ = ["decode_batch", "encode_batch"]
+__all__ = [
+    "BASE", "COLUMN_0", "FEEDER", "HAS_ORIGIN", "INTERVAL", "OFFSET", "OFFSETS", "OFFSET_MS", "OK", "ORIGIN_AT", "ORIGIN_END",
+    "PARTITION", "ROSTER", "SENT_AT", "SLOTS", "SOURCE", "STATUS",
+    "copy_column", "decode_batch", "encode_batch", "gather", "put_origin", "put_text", "scan",
+]  # fmt: skip
 
 # Slots of what `scan` finds: a value, or the position and count of a run.
 FEEDER, SOURCE, SENT_AT, BASE, INTERVAL, HAS_ORIGIN, PARTITION, OFFSET = 0, 2, 4, 5, 6, 7, 8, 9
@@ -247,6 +251,7 @@ def origin_bytes(origin: Origin) -> bytes:
 
 
 def put_text(value: str) -> bytes:
+    """Avro string."""
     encoded = value.encode()
     return put_long(len(encoded)) + encoded
 

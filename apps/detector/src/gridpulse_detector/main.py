@@ -18,6 +18,9 @@ from gridpulse_schemas.topics import ANOMALIES, ASSETS, ROLLUPS, VALID
 
 __all__ = ["main", "run"]
 
+MOST_MESSAGES = 100_000
+"""Messages a checkpoint: each writes the state of every feeder heard since the last, however few messages it had."""
+
 
 def run(settings: DetectorSettings, health: Health) -> None:
     """Judge readings against stateful windows and rules; send anomalies to grid.anomalies and feeder rollups to grid.rollups."""
@@ -31,7 +34,7 @@ def run(settings: DetectorSettings, health: Health) -> None:
     detector = Detector(rules, assets)
     detector.warm_up()
     assets.source = follow_assets(settings, codec, assets)
-    app = make_application(settings, "detector", AppMetrics.of("detector"))
+    app = make_application(settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES)
     if settings.rules is not None:
         RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)
