@@ -208,6 +208,22 @@ def test_killed_twice_it_gives_what_an_unbroken_run_gives(start_app: Make, wire:
     assert_nothing_lost(wire, expected)
 
 
+def test_with_transactions_each_event_comes_once_though_it_is_killed(start_app: Make, wire: Wire, until: Until) -> None:
+    variables = {"GRIDPULSE_INSTANCE_ID": wire.run, "GRIDPULSE_PROCESSING_GUARANTEE": "exactly-once"}
+    disturb(wire, range(40))
+    first = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="1", **variables)
+    until(lambda: wire.poll().anomalies, "events")
+    disturb(wire, range(40, 60))
+    first.kill()
+    disturb(wire, range(60, 80))
+    expected = wire.offline()
+    second = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="1", **variables)
+    until(lambda: {(a["anomaly_id"], a["revision"]) for a in wire.poll().anomalies} >= set(expected), "all events")
+    assert second.wait_ready().stop() == 0
+    assert len(wire.poll().anomalies) == len(expected) > 150
+    assert_nothing_lost(wire, expected)
+
+
 def test_without_its_state_directory_it_goes_on_from_the_changelog(
     start_app: Make, wire: Wire, until: Until, tmp_path: Path
 ) -> None:

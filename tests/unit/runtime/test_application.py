@@ -1,5 +1,6 @@
 """What is ours of the Quix application."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from gridpulse_runtime.application import patient, tell_checkpoints, transactional_id
+from gridpulse_runtime.application import make_application, patient, tell_checkpoints, transactional_id
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
 
@@ -50,6 +51,13 @@ def test_replicas_have_transactional_ids_of_their_own_and_keep_them(monkeypatch:
     assert one == transactional_id(AppSettings(metrics_port=8000), "detector")
     monkeypatch.setattr("socket.gethostname", lambda: "b")
     assert transactional_id(AppSettings(metrics_port=8000), "detector") not in (one, beside)
+
+
+@pytest.mark.parametrize("interval", [0.5, 10.0, 300.0])
+def test_kafka_waits_longer_for_a_transaction_than_a_checkpoint_for_the_next(interval: float, tmp_path: Path) -> None:
+    settings = AppSettings(processing_guarantee="exactly-once", commit_interval=interval, state_dir=tmp_path)
+    app = make_application(settings, "detector", AppMetrics.of("detector", CollectorRegistry()))
+    assert app.config.producer_extra_config["transaction.timeout.ms"] > 1000 * interval
 
 
 class Checkpoint:
