@@ -104,6 +104,13 @@ def test_rows_are_taken_once() -> None:
     assert (name, kept.roster.ids, kept.origin.offsets.tolist()) == ("add", ("M1",), [6])
 
 
+def test_the_heartbeat_of_a_head_end_is_taken_once() -> None:
+    one = Taken()
+    beat = batch(5, rows=0)
+    assert one.take(beat) == [("add", beat, b"F1", 1234, None, *PLACE)]
+    assert one.take(batch(5, rows=0)) == []
+
+
 def test_records_are_taken_once() -> None:
     one = Taken(new_record)
     record = {"evidence": {"topic": VALID, "partition": 0, "offset": 3, "ordinal": 1}}

@@ -78,13 +78,10 @@ class Stretch:
 
     def add_readings(self, batch: ReadingBatch, offset: int) -> int:
         """Take all rows of `batch`, the message at `offset`; their number, one where it is a heartbeat."""
-        if not batch.rows:
-            self._readings(batch.base_timestamp // HOUR_MS).add(batch, offset)
-            return 1
         first, last = (end // HOUR_MS for end in batch.span())
         if first == last:
             self._readings(first).add(batch, offset)
-            return batch.rows
+            return batch.rows or 1
         hours = batch.timestamps() // HOUR_MS
         for hour in np.unique(hours).tolist():
             self._readings(hour).add(batch, offset, np.flatnonzero(hours == hour))
