@@ -208,11 +208,10 @@ INPUTS = {"batches": batches, "singles": singles}
 def compare(name: str, options: argparse.Namespace, folder: Path, jars: str) -> dict[str, Any]:
     """All rounds on one input; figures by program."""
     feeders = 100 if name == "batches" else 10
-    seconds = options.seconds
     with kafka(folder / name) as environment:
         codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
-        start = (int(time.time()) - seconds - 60) // 10 * 10_000
-        bench = Bench(environment, folder / name, codec, Grid(feeders, 100, seconds, start, options.seed), jars)
+        start = (int(time.time()) - options.seconds - 60) // 10 * 10_000
+        bench = Bench(environment, folder / name, codec, Grid(feeders, 100, options.seconds, start, options.seed), jars)
         print(f"{name}: {bench.grid.readings:,} readings", flush=True)
         INPUTS[name](bench, options.rounds)
     return summary(bench)

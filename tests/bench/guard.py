@@ -60,27 +60,8 @@ def calibration() -> Callable[[], None]:
     return loop
 
 
-def detect(meters: int) -> Callable[[], Callable[[], None]]:
-    """Decode and judge with every rule, state kept in memory, all but the feeder's first batch."""
-    messages, rules = grid(meters), load_rules(None)
-
-    def prepare() -> Callable[[], None]:
-        detector, store = Detector(rules, AssetBook()), MemoryStore()
-
-        def judge(some: list[bytes]) -> None:
-            for message in some:
-                one = decode_batch(message, 0)
-                assert one is not None
-                detector.judge(one, store, transaction=1)
-
-        judge(messages[:1])
-        return lambda: judge(messages[1:])
-
-    return prepare
-
-
-def usual(meters: int) -> Callable[[], Callable[[], None]]:
-    """Read and judge messages like the one before, as the live detector does, state kept in memory."""
+def detect(meters: int, *, usual: bool) -> Callable[[], Callable[[], None]]:
+    """Decode and judge with every rule, state kept in memory, all but the feeder's first; `usual` as the live detector does."""
     messages, rules = [FRAME + message for message in grid(meters)], load_rules(None)
 
     def prepare() -> Callable[[], None]:
@@ -88,10 +69,11 @@ def usual(meters: int) -> Callable[[], Callable[[], None]]:
 
         def judge(some: list[bytes]) -> None:
             for offset, message in enumerate(some):
-                if detector.judge_usual(message, offset, 1) is None:
-                    one = decode_batch(message)
-                    assert one is not None
-                    detector.judge(one, store, offset, 1, message)
+                if usual and detector.judge_usual(message, offset, 1) is not None:
+                    continue
+                one = decode_batch(message)
+                assert one is not None
+                detector.judge(one, store, offset, 1, message if usual else b"")
 
         judge(messages[:1])
         return lambda: judge(messages[1:])
@@ -113,10 +95,10 @@ def steps() -> Iterator[tuple[str, int, Callable[[], Callable[[], None]]]]:
     )
     passing, origin, framed = PassingBatches(FRAME, rosters, 1000, 60_000), Origin(0, 1), [FRAME + one for one in small]
     yield "pass, 100 meters", 100 * SECONDS, always(lambda: [passed(passing.find(one, now), origin) for one in framed] and None)
-    yield "decode and judge, 100 meters", 100 * (SECONDS - 1), detect(100)
-    yield "decode and judge, 1,000 meters", 1000 * (SECONDS - 1), detect(1000)
-    yield "usual, 100 meters", 100 * (SECONDS - 1), usual(100)
-    yield "usual, 1,000 meters", 1000 * (SECONDS - 1), usual(1000)
+    yield "decode and judge, 100 meters", 100 * (SECONDS - 1), detect(100, usual=False)
+    yield "decode and judge, 1,000 meters", 1000 * (SECONDS - 1), detect(1000, usual=False)
+    yield "usual, 100 meters", 100 * (SECONDS - 1), detect(100, usual=True)
+    yield "usual, 1,000 meters", 1000 * (SECONDS - 1), detect(1000, usual=True)
     yield "decode, 1,000 meters", 1000 * SECONDS, always(lambda: [decode_batch(message, 0) for message in large] and None)
     lines = ReadingLines()
     yield "points for InfluxDB, 100 meters", 100 * SECONDS, always(lambda: [lines.of(one) for one in batches] and None)

@@ -95,7 +95,6 @@ class Detector:
         self._events = np.zeros(64 * len(rules.channels), EVENT)
         self._tally = np.zeros(0, tallies.TALLY)
         self._counts = np.zeros(kernel.COUNTS, np.int64)
-        self._keep = np.ones(0, np.bool_)
         self._usual: dict[Hashable, Usual] = {}
         """By transaction, which is a feeder's, where a message like the last one may come."""
         self._scratch = Scratch.of(0)
@@ -154,7 +153,7 @@ class Detector:
             self._counts.fill(0)
             turn.judge_rows(Rows(
                 batch.base_timestamp, own(batch.offset_ms), places, *batch.matrix(), own(batch.status),
-                self._all(batch.rows) if keep is None else keep, batch.interval_ms, offset,
+                np.ones(batch.rows, np.bool_) if keep is None else keep, batch.interval_ms, offset,
             ))  # fmt: skip
             outcome.count(self._counts)
             ends = ends_of(message, batch)
@@ -190,14 +189,6 @@ class Detector:
             state.past, state.window, state.panes, state.aggregates, state.scores, state.slots, state.episodes, self._findings,
             self._events, self._tally, self._counts,
         )  # fmt: skip
-
-    def _all(self, rows: int) -> npt.NDArray[np.bool_]:
-        """A mask of so many rows, all true, until the next call."""
-        if self._keep.size < rows:
-            self._keep = np.ones(rows, np.bool_)
-        keep = self._keep[:rows]
-        keep[:] = True
-        return keep
 
     def save(self) -> None:
         """Pack every feeder's state that was judged in a transaction: before that is committed."""

@@ -12,7 +12,7 @@ from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["AGGREGATE", "FEEDER", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape"]
+__all__ = ["AGGREGATE", "FEEDER", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
 
 RECENT = 4
 """Timestamps kept a meter, to know a repeated reading by."""
@@ -323,12 +323,21 @@ class FeederState:
 @compiled
 def raise_mark(origins: npt.NDArray[np.int64], partition: int, offset: int) -> int:
     """Raise the offset of `partition` in `origins` (n, 2) to `offset` where that is higher; the one before, or UNKNOWN."""
-    for i in range(origins.shape[0]):
-        if origins[i, 0] == partition:
-            before = origins[i, 1]
-            origins[i, 1] = max(before, offset)
-            return int(before)
-    return UNKNOWN
+    row = origin_row(origins, partition)
+    if row < 0:
+        return UNKNOWN
+    before = origins[row, 1]
+    origins[row, 1] = max(before, offset)
+    return int(before)
+
+
+@compiled
+def origin_row(origins: npt.NDArray[np.int64], partition: int) -> int:
+    """Row of `partition` in `origins` (n, 2); -1 where it has none."""
+    for row in range(origins.shape[0]):
+        if origins[row, 0] == partition:
+            return row
+    return -1
 
 
 def empty_aggregates(shape: Shape) -> npt.NDArray[np.void]:

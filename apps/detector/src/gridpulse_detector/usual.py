@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector import kernel
-from gridpulse_detector.layout import FeederState
+from gridpulse_detector.layout import FeederState, origin_row
 from gridpulse_detector.windows import Store
 from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import COLUMNS, ReadingBatch
@@ -171,10 +171,7 @@ def judge_usual(
     keep[:rows] = True
     dropped = 0
     if found[HAS_ORIGIN] == 1:
-        mark = -1
-        for i in range(origins.shape[0]):
-            if origins[i, 0] == found[PARTITION]:
-                mark = i
+        mark = origin_row(origins, found[PARTITION])
         if mark < 0 or found[OFFSET] <= origins[mark, 1]:
             return other
         if found[OFFSETS + 1] != 0:
