@@ -59,6 +59,7 @@ class Apicurio(Product):
             "APICURIO_DATASOURCE_JDBC_INITIAL_SIZE": "2",
             "APICURIO_DATASOURCE_JDBC_MIN_SIZE": "2",
             "APICURIO_DATASOURCE_JDBC_MAX_SIZE": "20",
+            "QUARKUS_DATASOURCE_H2_JDBC_ACQUISITION_TIMEOUT": "60S",  # 5 s ended its start on a machine with other work
             "QUARKUS_HTTP_HOST": LOOPBACK,
             "QUARKUS_HTTP_PORT": str(self.ports["http"]),
             "QUARKUS_LOG_CONSOLE_JSON": "false",
