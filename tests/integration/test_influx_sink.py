@@ -230,13 +230,12 @@ def test_while_it_is_busy_pauses_grow_and_nothing_is_lost(
     stack: Stack, start_app: Make, until: Make, codec: Codec, send: Make, points: Make, bucket: str, kafka: KafkaSettings
 ) -> None:
     feeder, proxy = uuid.uuid4().hex, Proxy(stack.environment()["GRIDPULSE_INFLUX_URL"])
-    only_anomalies = {"GRIDPULSE_INFLUX_READINGS": "none"}  # readings are written beside them, with pauses of their own
     app = start_app(
         "influx-sink",
         GRIDPULSE_INFLUX_BUCKET=bucket,
         GRIDPULSE_INFLUX_RETENTION="0",
         GRIDPULSE_INFLUX_URL=proxy.url,
-        **only_anomalies,
+        GRIDPULSE_INFLUX_READINGS="none",  # they are written beside anomalies, with pauses of their own
     )
     app.wait_ready()
     send(ANOMALIES, feeder, codec.encode("AnomalyEvent", event(feeder, 0, asset_id="first")))
