@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -14,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gridpulse_archiver.store import Bucket
+from gridpulse_runtime.errors import UnavailableError
 from gridpulse_runtime.object_store import ObjectStoreSettings
 
 pytestmark = pytest.mark.servers
@@ -102,3 +104,46 @@ def test_a_store_without_conditional_puts_is_asked_first(
         assert not store.create("a", b"two")
     assert store.get("a") == b"one"
     assert [line["log_level"] for line in logs if "If-None-Match" in line["event"]] == ["warning"]
+
+
+@pytest.fixture
+def killing(s3: dict[str, str]) -> Iterator[str]:
+    """The store behind a proxy that passes on a request's head and ends, as a writer does that is killed there; its address."""
+    behind = urlsplit(s3["GRIDPULSE_S3_ENDPOINT"])
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            with client, socket.create_connection((behind.hostname, behind.port), 20) as server:
+                received = b""
+                while b"\r\n\r\n" not in received:
+                    received += client.recv(65_536)
+                server.sendall(received[: received.index(b"\r\n\r\n") + 4])
+                server.shutdown(socket.SHUT_WR)
+                while server.recv(65_536):  # until the store is done with it
+                    pass
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, args=(listener,), daemon=True).start()
+    yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def test_what_a_killed_writer_did_not_send_is_not_there(
+    s3: dict[str, str], killing: str, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**s3, "GRIDPULSE_S3_BUCKET": bucket}.items():
+        monkeypatch.setenv(name, value)
+    store = Bucket(ObjectStoreSettings())
+    assert store.create("_ledger/t/0/0.json", b"the bucket and the probe are made")
+    monkeypatch.setenv("GRIDPULSE_S3_ENDPOINT", killing)
+    killed = Bucket(ObjectStoreSettings())
+    killed._guards = True  # else it would ask for that first
+    for store_it in (killed.create, killed.put):
+        with pytest.raises(UnavailableError):
+            store_it("_ledger/t/0/1.json", b"an entry")
+        assert store.get("_ledger/t/0/1.json") is None

@@ -13,6 +13,7 @@ import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import MinioException, S3Error
+from minio.helpers import md5sum_hash
 
 from gridpulse_archiver.ledger import LEDGER
 from gridpulse_runtime.errors import UnavailableError
@@ -164,9 +165,13 @@ class Bucket:
         return False
 
     def _put_new(self, name: str, content: bytes) -> int:
-        """Status of a PUT that is to fail where there is an object. The client offers none, but signs its address."""
+        """Status of a PUT that is to fail where there is an object. The client offers none, but signs its address.
+
+        The digest is for SeaweedFS (4.48), which without it takes a body that never came, its writer killed, for an empty one.
+        """
         address = self._client.presigned_put_object(self.name, name, expires=SIGNED_FOR)
-        answer = self._http.request("PUT", address, body=content, headers={"If-None-Match": "*"})
+        headers = {"If-None-Match": "*", "Content-MD5": str(md5sum_hash(content))}
+        answer = self._http.request("PUT", address, body=content, headers=headers)
         if answer.status == 404:
             raise MissingError(f"no bucket {self.name}")
         return answer.status
