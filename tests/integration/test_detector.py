@@ -140,6 +140,34 @@ def test_a_sag_is_one_anomaly_and_panes_become_rollups(start_app: Make, wire: Wi
     assert app.stop() == 0
 
 
+def test_rollups_hold_what_was_read_though_it_is_killed(start_app: Make, wire: Wire, until: Until) -> None:
+    app = start_app("detector").wait_ready()
+    level = [225.0 + second % 11 for second in range(0, 1260, 20)]
+    for number, volts in enumerate(level):
+        wire.send(20 * number, dict.fromkeys(range(METERS), volts))
+        if number == len(level) // 2:
+            until(lambda: len(wire.poll().rollups) > 9, "rollups before it is killed")
+            app.kill()
+            app = start_app("detector")
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+
+    def last() -> bool:
+        for rollup in wire.poll().rollups:
+            (volts,) = [entry for entry in rollup["signals"] if entry["signal"] == "voltage"]
+            at = (rollup["window"], (rollup["window_start"] - T0) // 60_000)
+            assert found.setdefault(at, volts) == volts, "a repeat is the same"
+        return ("15m", 4) in found
+
+    until(last, "the last quarter of an hour that is over")
+    assert sorted(found) == [("15m", first) for first in range(-14, 5)] + [("1m", first) for first in range(20)]
+    for (window, first), volts in found.items():
+        read = level[3 * max(first, 0) : 3 * (first + (15 if window == "15m" else 1))]
+        assert volts["count"] == METERS * len(read)
+        assert (volts["mean"], volts["min"], volts["max"]) == (pytest.approx(np.mean(read)), min(read), max(read))
+        assert volts["stddev"] == pytest.approx(np.std(read), abs=1e-3)
+    assert app.stop() == 0
+
+
 def test_meters_new_with_their_first_readings_are_judged_by_their_records(start_app: Make, wire: Wire, until: Until) -> None:
     app = start_app("detector").wait_ready()
     for number in range(3000):  # enough that reading them takes a while

@@ -14,7 +14,7 @@ from gridpulse_detector.layout import FeederState
 from gridpulse_detector.ruleset import Rules
 from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
 
-T0 = 1_700_000_000_000  # a multiple of the panes of every test
+T0 = 1_700_000_000_000  # a multiple of the panes of every test; 20 s of its minute are over
 CHANGES = ("", "OPENED", "UPDATED", "CLOSED", "RETRACTED")
 
 
@@ -76,7 +76,7 @@ class Feeder:
         self.store = Store() if store is None else store
         self.transaction: int | None = None
         self.events: list[Event] = []
-        self.panes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
+        self.minutes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
         self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0, "ahead": 0}
 
     def send(self, *rows: dict[str, Any], origin: Origin | None = None) -> list[Event]:
@@ -96,7 +96,7 @@ class Feeder:
     def take(self, outcome: Outcome) -> list[Event]:
         events = [self.event(change) for change in outcome.changes]
         self.events += events
-        self.panes += [((pane.start_ms - T0) / 1000, pane.sums) for pane in outcome.panes]
+        self.minutes += [((minute.start_ms - T0) / 1000, minute.sums) for minute in outcome.minutes]
         for name in self.totals:
             self.totals[name] += getattr(outcome, name)
         return events

@@ -65,19 +65,19 @@ def test_a_reading_sent_twice_by_the_head_end_is_judged_once(feeder: Make) -> No
     one.send({"s": 0, "current": 3}, {"s": 0, "current": 3, "meter": "M2"}, origin=origin(2))
     one.send({"s": 0, "current": 3}, origin=origin(1, partition=1))
     assert one.totals == {"judged": 2, "dropped": 0, "late": 0, "repeated": 3, "ahead": 0}
-    one.beat(20)
-    assert one.panes == [(0.0, {"current": (2, 4.0, 10.0, 1.0, 3.0)})]
+    one.beat(50)
+    assert one.minutes == [(-20.0, {"current": (2, 4.0, 10.0, 1.0, 3.0)})]
 
 
-def test_within_grace_a_late_reading_counts_in_its_own_pane(feeder: Make) -> None:
+def test_within_grace_a_late_reading_counts_in_its_own_minute(feeder: Make) -> None:
     one = feeder()
-    one.send(*rows(10))
-    one.send(*rows(29.999))
-    one.send(*rows(10.001, current=2))  # its pane ends at 20, and the grace at 30
-    assert one.totals["late"] == 0
-    assert one.panes == []
     one.send(*rows(30))
-    assert one.panes == [(10.0, {"current": (2, 3.0, 5.0, 1.0, 2.0)})]
+    one.send(*rows(49.999))
+    one.send(*rows(30.001, current=2))  # its pane and minute end at 40, and the grace at 50
+    assert one.totals["late"] == 0
+    assert one.minutes == []
+    one.send(*rows(50))
+    assert one.minutes == [(-20.0, {"current": (2, 3.0, 5.0, 1.0, 2.0)})]
 
 
 def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
@@ -90,22 +90,22 @@ def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
     assert [event.rule for event in one.send({"s": 20, "voltage": 0})] == ["interruption"]
 
 
-def test_rows_of_one_batch_close_panes_between_them(feeder: Make) -> None:
+def test_rows_of_one_batch_close_minutes_between_them(feeder: Make) -> None:
     one = feeder()
-    one.send(*rows(0, 45, 5))
+    one.send(*rows(0, 55, 5))
     assert one.totals == {"judged": 2, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
-    assert one.panes == [(0.0, {"current": (1, 1.0, 1.0, 1.0, 1.0)})]
+    assert one.minutes == [(-20.0, {"current": (1, 1.0, 1.0, 1.0, 1.0)})]
 
 
-def test_a_heartbeat_closes_panes(feeder: Make) -> None:
+def test_a_heartbeat_closes_minutes(feeder: Make) -> None:
     one = feeder()
-    one.send(*rows(0, 5, 12))
-    one.beat(19.999)
-    assert one.panes == []
-    one.beat(20)
-    assert [start for start, _ in one.panes] == [0.0]
+    one.send(*rows(0, 35, 42))
+    one.beat(49.999)
+    assert one.minutes == []
+    one.beat(50)
+    assert [start for start, _ in one.minutes] == [-20.0]
     one.beat(1000)
-    assert [start for start, _ in one.panes] == [0.0, 10.0]
+    assert [start for start, _ in one.minutes] == [-20.0, 40.0]
     one.beat(500)  # an older one changes nothing
     assert one.state.clock == 1_700_000_000_000 + 1_000_000
 
@@ -117,11 +117,11 @@ def test_a_heartbeat_may_be_the_first_that_is_heard(feeder: Make) -> None:
     assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
 
 
-def test_a_pane_without_readings_gives_no_rollup(feeder: Make) -> None:
+def test_a_minute_without_readings_gives_no_rollup(feeder: Make) -> None:
     one = feeder()
-    one.send(*rows(0, 35))
-    one.beat(200)
-    assert [start for start, _ in one.panes] == [0.0, 30.0]
+    one.send(*rows(0, 105))
+    one.beat(300)
+    assert [start for start, _ in one.minutes] == [-20.0, 100.0]
 
 
 def test_one_clock_ahead_makes_nobody_late(feeder: Make) -> None:

@@ -61,7 +61,7 @@ def panes_of(one: Any) -> dict[bytes, Any]:
 
 def assert_same(one: Any, other: Any) -> None:
     assert [repr(event) for event in one.events] == [repr(event) for event in other.events]
-    assert one.panes == other.panes
+    assert one.minutes == other.minutes
     assert one.store[ROSTER_KEY] == other.store[ROSTER_KEY]
     assert panes_of(one) == panes_of(other)
     assert one.store[STATE_KEY] == other.store[STATE_KEY]

@@ -156,7 +156,7 @@ def test_rules_without_signals_of_their_own(feeder: Make) -> None:
         one.send({"s": second, "voltage": 200, "current": 1})
     one.beat(1000)
     assert [event.change for event in one.events] == ["OPENED"]
-    assert one.panes == []
+    assert one.minutes == []
 
 
 def test_a_wiring_that_had_to_make_room_is_made_again(feeder: Make, monkeypatch: pytest.MonkeyPatch) -> None:

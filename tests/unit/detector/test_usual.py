@@ -64,8 +64,8 @@ def plain(outcome: Outcome) -> tuple[object, ...]:
     changes = [(each.event.tobytes(), each.asset_id, each.asset_type, repr(each.members)) for each in outcome.changes]
     return (
         changes,
-        outcome.panes,
-        {name: getattr(outcome, name) for name in Outcome.__slots__ if name not in ("changes", "panes")},
+        outcome.minutes,
+        {name: getattr(outcome, name) for name in Outcome.__slots__ if name not in ("changes", "minutes")},
     )
 
 

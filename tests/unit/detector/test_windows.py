@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_detector.layout import NEVER, SUMS
-from gridpulse_detector.rollups import merge, pane_value, rollup_record, statistics
+from gridpulse_detector.rollups import added_up, minute_value, rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedPane, last_closable
+from gridpulse_detector.windows import ClosedMinute, last_closable
 
 Make = Callable[..., Any]
 T0 = 1_700_000_000_000
@@ -66,22 +66,24 @@ def test_the_window_is_the_sum_of_its_panes(feeder: Make, readings: list[Reading
     assert {key for key in one.store if not key.startswith(of_hours)} == {b"f", b"r"}
 
 
-@settings(max_examples=40)
-@given(streams())
-def test_closed_panes_hold_every_reading_once(feeder: Make, readings: list[Reading]) -> None:
-    one = feeder(Rules.model_validate(RULES))
+@settings(max_examples=80)
+@given(streams(), st.sampled_from([(40, 5, 7), (60, 60, 10), (240, 80, 130)]))
+def test_closed_minutes_hold_every_reading_once(feeder: Make, readings: list[Reading], lengths: tuple[int, int, int]) -> None:
+    windows = dict(zip(("window_s", "hop_s", "grace_s"), lengths, strict=True))
+    one = feeder(Rules.model_validate({**RULES, "windows": windows}))
     for meter, second, value in readings:
         one.send({"meter": f"M{meter}", "s": second, "current": value})
-    one.beat(readings[-1][1] + 100)
-    starts = [start for start, _ in one.panes]
+    one.beat(readings[-1][1] + 1000)
+    starts = [start for start, _ in one.minutes]
     assert starts == sorted(set(starts))
-    for start, sums in one.panes:
-        values = [value for _, second, value in readings if start <= second < start + 5]
+    for start, sums in one.minutes:
+        assert (T0 / 1000 + start) % 60 == 0
+        values = [value for _, second, value in readings if start <= second < start + 60]
         count, total, squares, low, high = sums["current"]
         assert (count, low, high) == (len(values), min(values), max(values))
         assert total == pytest.approx(math.fsum(values))
         assert squares == pytest.approx(math.fsum(value * value for value in values))
-    assert sum(sums["current"][0] for _, sums in one.panes) == len(readings)
+    assert sum(sums["current"][0] for _, sums in one.minutes) == len(readings)
 
 
 signals = st.dictionaries(
@@ -94,27 +96,21 @@ def sums_of(values: list[float]) -> tuple[int, float, float, float, float]:
 
 
 @given(st.lists(signals, min_size=1, max_size=6))
-def test_merged_panes_are_one_pane(panes: list[dict[str, list[float]]]) -> None:
-    merged: Any = None
-    for number, pane in enumerate(panes):
-        closed = ClosedPane(1000 * number, {name: sums_of(values) for name, values in pane.items()})
-        value = pane_value("F1", closed, {"offset": number})
-        merged = value if merged is None else merge(merged, value)
-    assert (merged["feeder_id"], merged["start"], merged["evidence"]) == ("F1", 0, {"offset": len(panes) - 1})
-    assert set(merged["signals"]) == set().union(*panes)
-    for name, (count, total, squares, low, high) in merged["signals"].items():
-        values = [value for pane in panes for value in pane.get(name, ())]
+def test_added_up_minutes_are_one_minute(minutes: list[dict[str, list[float]]]) -> None:
+    values = [
+        minute_value("F1", ClosedMinute(60_000 * n, {name: sums_of(values) for name, values in minute.items()}), {"offset": n})
+        for n, minute in enumerate(minutes)
+    ]
+    texts = repr(values)
+    whole = added_up(values)
+    assert repr(values) == texts
+    assert (whole["feeder_id"], whole["start"], whole["evidence"]) == ("F1", 0, {"offset": len(minutes) - 1})
+    assert set(whole["signals"]) == set().union(*minutes)
+    for name, (count, total, squares, low, high) in whole["signals"].items():
+        values = [value for minute in minutes for value in minute.get(name, ())]
         assert (count, low, high) == (len(values), min(values), max(values))
         assert total == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
         assert squares == pytest.approx(sum(value * value for value in values))
-
-
-def test_merging_changes_neither_side() -> None:
-    left = pane_value("F1", ClosedPane(0, {"voltage": (1, 2.0, 4.0, 2.0, 2.0)}), {})
-    right = pane_value("F1", ClosedPane(10, {"voltage": (1, 3.0, 9.0, 3.0, 3.0)}), {})
-    texts = repr(left), repr(right)
-    assert merge(left, right)["signals"] == {"voltage": [2, 5.0, 13.0, 2.0, 3.0]}
-    assert (repr(left), repr(right)) == texts
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=30))
@@ -126,7 +122,8 @@ def test_statistics_are_those_of_the_values(values: list[float]) -> None:
 
 
 def test_a_rollup_names_its_window() -> None:
-    value = pane_value("F1", ClosedPane(60_000, {"thd": (2, 4.0, 8.0, 2.0, 2.0)}), {"topic": "t", "partition": 0, "offset": 1})
+    minute = ClosedMinute(60_000, {"thd": (2, 4.0, 8.0, 2.0, 2.0)})
+    value = minute_value("F1", minute, {"topic": "t", "partition": 0, "offset": 1})
     record = rollup_record(value, "1m", 60_000, 120_000)
     assert (record["window"], record["window_start"], record["window_end"]) == ("1m", 60_000, 120_000)
     assert record["signals"] == [{"signal": "thd", "unit": "%", "count": 2, "mean": 2.0, "stddev": 0.0, "min": 2.0, "max": 2.0}]

@@ -1,4 +1,4 @@
-"""A feeder's state and a batch in; the state moved on, changes of anomalies and closed panes out.
+"""A feeder's state and a batch in; the state moved on, changes of anomalies and closed minutes out.
 
 No clock, no broker: replay runs this.
 """
@@ -21,7 +21,7 @@ from gridpulse_detector.parameters import ParameterSet, ParameterSets
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.usual import OTHER, Rows, Scratch, Usual, ends_of
-from gridpulse_detector.windows import ClosedPane, MemoryStore, Panes, Store, advance, last_closable
+from gridpulse_detector.windows import ClosedMinute, MemoryStore, Panes, Store, advance, last_closable
 from gridpulse_detector.wiring import Wiring
 from gridpulse_schemas import ReadingBatch, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
@@ -54,7 +54,7 @@ class Outcome:
     sent_at: int = 0
     rows: int = 0
     changes: list[Change] = field(default_factory=list)
-    panes: list[ClosedPane] = field(default_factory=list)
+    minutes: list[ClosedMinute] = field(default_factory=list)
     judged: int = 0
     dropped: int = 0
     late: int = 0
@@ -278,7 +278,7 @@ class Turn:
         self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
-            self.outcome.panes += advance(state, newest, detector.rules.rollups.signals, Panes(self._store))
+            self.outcome.minutes += advance(state, newest, detector.rules.rollups.signals, Panes(self._store))
         newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
         if newest > int(state.feeder[0]["closed_slot"]):
             self._close_hours(newest)

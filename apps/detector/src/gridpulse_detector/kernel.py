@@ -15,7 +15,7 @@ from gridpulse_detector.condition import judge_flags, judge_temperature
 from gridpulse_detector.consumption import judge_power, judge_register, judge_still
 from gridpulse_detector.episodes import OPEN, hand_over, note, phase_of, step, unused
 from gridpulse_detector.gridwatch import tick
-from gridpulse_detector.layout import NEVER, RECENT
+from gridpulse_detector.layout import MINUTE_MS, NEVER, RECENT
 from gridpulse_detector.power_quality import COARSE_MS, judge_power_factor, judge_quality, judge_voltage
 from gridpulse_detector.rules import moving_average, unusual
 from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
@@ -211,7 +211,7 @@ def judge(
                         filled += step(mine, own, channel, episodes, finding, place, at, offset, hold, event)
             if mine.active != before:
                 free = unused(episodes)
-    roll_up(start, stop, base_ms, offset_ms, values, keep, rollup_rows, pane_ms, aggregates)
+    roll_up(start, stop, base_ms, offset_ms, values, keep, rollup_rows, aggregates)
     return stop, filled, why
 
 
@@ -349,19 +349,18 @@ def roll_up(
     values: npt.NDArray[np.float32],
     keep: npt.NDArray[np.bool_],
     rollup_rows: npt.NDArray[np.int32],
-    pane_ms: int,
     aggregates: npt.NDArray[Any],
 ) -> None:
-    """Add the rows kept of `start` to before `stop` to the feeder's panes, the rows of one pane at a time."""
+    """Add the rows kept of `start` to before `stop` to the feeder's minutes, the rows of one minute at a time."""
     row = start
     while row < stop:
-        pane = (base_ms + offset_ms[row]) // pane_ms
-        begin, end = pane * pane_ms, (pane + 1) * pane_ms
+        minute = (base_ms + offset_ms[row]) // MINUTE_MS
+        begin, end = minute * MINUTE_MS, (minute + 1) * MINUTE_MS
         last = row + 1
         while last < stop and begin <= base_ms + offset_ms[last] < end:
             last += 1
         for i in range(rollup_rows.size):
-            add_up(values[rollup_rows[i]], keep, row, last, aggregates[pane % aggregates.shape[0], i])
+            add_up(values[rollup_rows[i]], keep, row, last, aggregates[minute % aggregates.shape[0], i])
         row = last
 
 

@@ -12,17 +12,19 @@ from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["AGGREGATE", "FEEDER", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
+__all__ = ["AGGREGATE", "FEEDER", "MINUTE_MS", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
 
 RECENT = 4
 """Timestamps kept a meter, to know a repeated reading by."""
 NEVER = int(np.iinfo(np.int64).min)
+MINUTE_MS = 60_000
+"""Length of the feeder's tumbling windows, which the rollups are made of."""
 
 SUMS = np.dtype([("count", "<f8"), ("total", "<f8"), ("squares", "<f8")])
 """Of one signal of one meter over a pane or the window."""
 
 AGGREGATE = np.dtype([("count", "<i8"), ("total", "<f8"), ("squares", "<f8"), ("low", "<f8"), ("high", "<f8")])
-"""Of one signal of all meters of the feeder over a pane."""
+"""Of one signal of all meters of the feeder over a minute."""
 
 PAST = np.dtype(
     [
@@ -134,22 +136,26 @@ class Shape:
     rollups: int
     channels: int
     panes_open: int
+    minutes_open: int
     window_panes: int
     pane_ms: int
     grace_ms: int
 
     @classmethod
     def of(cls, rules: Rules) -> "Shape":
-        """Sizes of `rules`; one open pane more than the grace spans."""
+        """Sizes of `rules`; one open pane more than the grace spans, and every minute that open panes touch."""
         windows = rules.windows
+        panes_open = 1 + -(-windows.grace_s // windows.hop_s)
+        pane_ms = windows.hop_s * 1000
         return cls(
             signals=len(rules.signals),
             scored=len(rules.unusual.signals),
             rollups=len(rules.rollups.signals),
             channels=len(rules.channels),
-            panes_open=1 + -(-windows.grace_s // windows.hop_s),
+            panes_open=panes_open,
+            minutes_open=2 + panes_open * pane_ms // MINUTE_MS,
             window_panes=windows.window_s // windows.hop_s,
-            pane_ms=windows.hop_s * 1000,
+            pane_ms=pane_ms,
             grace_ms=windows.grace_s * 1000,
         )
 
@@ -175,9 +181,9 @@ class FeederState:
     A place is an asset: a meter, a transformer, the feeder. `feeder` FEEDER (1,). `origins` int64 (n, 2): partition of
     meter.readings and the highest offset taken from it. `stored` int64 (n,): indexes of closed panes kept for the window. `past`
     PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open, signals, places) and
-    `aggregates` AGGREGATE (panes_open, rollups): open panes, by index modulo. `scores` SCORE (scored signals, places). `slots`
-    int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views of one buffer until one of
-    them grows.
+    `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `scores` SCORE (scored signals,
+    places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views of one
+    buffer until one of them grows.
     """
 
     __slots__ = (
@@ -269,7 +275,7 @@ class FeederState:
         self.past = take(PAST, places)  # type: ignore[assignment]
         self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
         self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
-        self.aggregates = take(AGGREGATE, shape.panes_open, shape.rollups)  # type: ignore[assignment]
+        self.aggregates = take(AGGREGATE, shape.minutes_open, shape.rollups)  # type: ignore[assignment]
         self.scores = take(SCORE, shape.scored, places)  # type: ignore[assignment]
         self.slots = take(np.int32, places, shape.channels)  # type: ignore[assignment]
         self.episodes = take(EPISODE, episodes)  # type: ignore[assignment]
@@ -341,7 +347,7 @@ def origin_row(origins: npt.NDArray[np.int64], partition: int) -> int:
 
 
 def empty_aggregates(shape: Shape) -> npt.NDArray[np.void]:
-    """AGGREGATE (panes_open, rollups) of no readings."""
-    aggregates = np.zeros((shape.panes_open, shape.rollups), AGGREGATE)
+    """AGGREGATE (minutes_open, rollups) of no readings."""
+    aggregates = np.zeros((shape.minutes_open, shape.rollups), AGGREGATE)
     aggregates["low"], aggregates["high"] = np.inf, -np.inf
     return aggregates

@@ -1,39 +1,41 @@
-"""Feeder rollups from closed panes: what Quix Streams' windows add up, and the Rollup record at their end."""
+"""Feeder rollups from closed minutes: what Quix Streams' window adds up, and the Rollup record at its end."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from gridpulse_detector.windows import ClosedPane
+from gridpulse_detector.windows import ClosedMinute
 from gridpulse_schemas import COLUMNS
 
-__all__ = ["merge", "pane_value", "rollup_record"]
+__all__ = ["added_up", "minute_value", "rollup_record"]
 
 UNITS = {column.name: column.unit for column in COLUMNS}
 Value = dict[str, Any]
 
 
-def pane_value(feeder: str, pane: ClosedPane, evidence: dict[str, Any]) -> Value:
-    """A closed pane as plain JSON, so that the window's state can hold it."""
+def minute_value(feeder: str, minute: ClosedMinute, evidence: dict[str, Any]) -> Value:
+    """A closed minute as plain JSON, so that the window's state can hold it."""
     return {
         "feeder_id": feeder,
-        "start": pane.start_ms,
-        "signals": {name: list(sums) for name, sums in pane.sums.items()},
+        "start": minute.start_ms,
+        "signals": {name: list(sums) for name, sums in minute.sums.items()},
         "evidence": evidence,
     }
 
 
-def merge(left: Value, right: Value) -> Value:
-    """Add `right`, the newer, to `left`: sums and counts add, extremes extend, the evidence is the newer one's."""
-    signals = {name: list(sums) for name, sums in left["signals"].items()}
-    for name, (count, total, squares, low, high) in right["signals"].items():
-        mine = signals.get(name)
-        if mine is None:
-            signals[name] = [count, total, squares, low, high]
-        else:
-            signals[name] = [
-                mine[0] + count, mine[1] + total, mine[2] + squares, min(mine[3], low), max(mine[4], high)
-            ]  # fmt: skip
-    return {**right, "signals": signals, "start": min(left["start"], right["start"])}
+def added_up(minutes: Sequence[Value]) -> Value:
+    """One value of `minutes`, oldest first: sums and counts add, extremes extend, the evidence is the newest one's."""
+    signals: dict[str, list[float]] = {}
+    for minute in minutes:
+        for name, sums in minute["signals"].items():
+            mine = signals.get(name)
+            if mine is None:
+                signals[name] = list(sums)
+                continue
+            for i in range(3):
+                mine[i] += sums[i]
+            mine[3], mine[4] = min(mine[3], sums[3]), max(mine[4], sums[4])
+    return {**minutes[-1], "signals": signals, "start": minutes[0]["start"]}
 
 
 def rollup_record(value: Value, window: str, start: int, end: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Wiring: meter.readings.valid through the detector to grid.anomalies, and its closed panes through windows to grid.rollups."""
+"""Wiring: meter.readings.valid through the detector to grid.anomalies, and its closed minutes to grid.rollups."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from quixstreams.dataframe import StreamingDataFrame
 from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.detection import Detector, Outcome
-from gridpulse_detector.rollups import merge, pane_value, rollup_record
+from gridpulse_detector.layout import MINUTE_MS
+from gridpulse_detector.rollups import added_up, minute_value, rollup_record
 from gridpulse_runtime.application import StreamApplication, before_checkpoint, bytes_topic, transaction_of
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.straight import state_of
@@ -22,15 +23,14 @@ from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 __all__ = ["wire"]
 
 NAME = "detector"
-MINUTE_MS = 60_000
-ANOMALY, PANE = 0, 1
+ANOMALY, MINUTE = 0, 1
 Tagged = tuple[int, Any]
 JUDGED = metrics.READINGS.labels("judged")
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """The stateful step: one message in, tagged anomalies (encoded) and panes out; None where there are none."""
+    """The stateful step: one message in, tagged anomalies (encoded) and minutes out; None where there are none."""
 
     detector: Detector
     codec: Codec
@@ -47,7 +47,7 @@ class Judge:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
             return None
         self.count(outcome)
-        if not outcome.changes and not outcome.panes:
+        if not outcome.changes and not outcome.minutes:
             return None
         return self.outputs(outcome, message)
 
@@ -76,8 +76,8 @@ class Judge:
             record = anomaly_record(change, outcome.feeder_id, self.detector.rules, evidence)
             tagged.append((ANOMALY, self.codec.encode("AnomalyEvent", record)))
             metrics.ANOMALIES.labels(record["kind"], record["state"]).inc()
-        for pane in outcome.panes:
-            tagged.append((PANE, pane_value(outcome.feeder_id, pane, {**place, "ordinal": len(tagged)})))
+        for minute in outcome.minutes:
+            tagged.append((MINUTE, minute_value(outcome.feeder_id, minute, {**place, "ordinal": len(tagged)})))
         return tagged
 
     def count(self, outcome: Outcome) -> None:
@@ -95,7 +95,7 @@ class Judge:
 
 
 def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
-    """Build the graph of the detector: readings are judged before it, anomalies and closed panes go through it."""
+    """Build the graph of the detector: readings are judged before it, anomalies and closed minutes go through it."""
     before_checkpoint(app, detector.save)
     topic = bytes_topic(app, VALID)
     frame = app.dataframe(topic)
@@ -103,16 +103,11 @@ def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
     judged = frame.apply(lambda outputs: outputs, expand=True)
     anomalies = judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1])
     anomalies.to_topic(bytes_topic(app, ANOMALIES))
-    panes = judged.filter(lambda tagged: tagged[0] == PANE).apply(lambda tagged: tagged[1])
-    panes = panes.set_timestamp(lambda value, *_: value["start"])
-    minutes = panes.tumbling_window(MINUTE_MS, name="rollup-1m").reduce(merge, lambda value: value).final()
-    quarters = (
-        minutes.apply(lambda window: window["value"])
-        .hopping_window(15 * MINUTE_MS, MINUTE_MS, name="rollup-15m")
-        .reduce(merge, lambda value: value)
-        .final()
-    )
-    send_rollups(app, minutes, "1m", codec)
+    minutes = judged.filter(lambda tagged: tagged[0] == MINUTE).apply(lambda tagged: tagged[1])
+    minutes = minutes.set_timestamp(lambda value, *_: value["start"])
+    quarters = minutes.hopping_window(15 * MINUTE_MS, MINUTE_MS, name="rollup-15m").collect().final()
+    alone = minutes.apply(lambda value: {"start": value["start"], "end": value["start"] + MINUTE_MS, "value": [value]})
+    send_rollups(app, alone, "1m", codec)
     send_rollups(app, quarters, "15m", codec)
 
 
@@ -121,6 +116,6 @@ def send_rollups(app: StreamApplication, windows: StreamingDataFrame, name: str,
 
     def encode(window: dict[str, Any]) -> bytes:
         metrics.ROLLUPS.labels(name).inc()
-        return codec.encode("Rollup", rollup_record(window["value"], name, window["start"], window["end"]))
+        return codec.encode("Rollup", rollup_record(added_up(window["value"]), name, window["start"], window["end"]))
 
     windows.apply(encode).set_timestamp(lambda *_: int(time.time() * 1000)).to_topic(bytes_topic(app, ROLLUPS))

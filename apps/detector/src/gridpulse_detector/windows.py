@@ -1,15 +1,16 @@
-"""Panes close, the window slides: sums come in with the newest closed pane and go out with the oldest."""
+"""Panes and minutes close, the window slides: sums come in with the newest closed pane and go out with the oldest."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_detector.layout import AGGREGATE, NEVER, SUMS, FeederState
+from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, SUMS, FeederState
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["ClosedPane", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
+__all__ = ["ClosedMinute", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
 
 
 NOTHING = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
@@ -67,8 +68,8 @@ class Panes:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedPane:
-    """What a feeder measured in one pane. `sums`: (count, total, squares, low, high) a rollup signal, only where measured."""
+class ClosedMinute:
+    """What a feeder measured in one minute. `sums`: (count, total, squares, low, high) a rollup signal, only where measured."""
 
     start_ms: int
     sums: dict[str, tuple[int, float, float, float, float]]
@@ -79,48 +80,48 @@ def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
     return (clock - grace_ms) // pane_ms - 1
 
 
-def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedPane]:
-    """Close all open panes up to index `newest`, slide the window, return what closed, oldest first."""
-    shape = state.shape
+def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedMinute]:
+    """Close all open panes up to index `newest`, slide the window; the minutes of `signals` that are over, oldest first."""
     if newest <= state.closed:
         return []
+    home, shape = state.feeder[0], state.shape
     if state.closed == NEVER:
-        state.feeder[0]["closed"] = newest  # the first reading: nothing before it was open
+        home["closed"] = newest  # the first reading: nothing before it was open
         return []
     first = state.closed + 1
-    closed = []
-    for index in range(first, min(newest, first + shape.panes_open - 1) + 1):
-        pane = close_one(state, index, signals, store)
-        if pane is not None:
-            closed.append(pane)
-    state.feeder[0]["closed"] = newest
-    expire(state, newest - shape.window_panes, store)
-    return closed
-
-
-def close_one(state: FeederState, index: int, signals: tuple[str, ...], store: Panes) -> ClosedPane | None:
-    """Move the open pane `index` into the window and empty its place; None where nothing was measured in it."""
-    place = index % state.shape.panes_open
-    pane = state.panes[place]
-    data = pane.tobytes()
-    if take_in(state.window, pane):
-        store.put(index, data)
-        state.keep(np.append(state.stored, index))
-    aggregates = state.aggregates[place]
-    sums = {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
-    aggregates[...] = NOTHING
-    return ClosedPane(index * state.shape.pane_ms, sums) if sums else None
-
-
-def expire(state: FeederState, newest: int, store: Panes) -> None:
-    """Take panes up to index `newest` out of the window."""
-    gone = state.stored[state.stored <= newest]
-    if not gone.size:
-        return
-    state.keep(state.stored[state.stored > newest])
-    for index in gone.tolist():
-        take_out(state.window, np.frombuffer(store.get(index), SUMS).reshape(state.shape.signals, -1))
+    taken = [index for index in range(first, min(newest, first + shape.panes_open - 1) + 1) if take(state, index, store)]
+    home["closed"] = newest
+    stored = [*state.stored.tolist(), *taken]
+    gone = bisect_right(stored, newest - shape.window_panes)
+    for index in stored[:gone]:
+        take_out(state.window, np.frombuffer(store.get(index), SUMS).reshape(shape.signals, -1))
         store.delete(index)
+    if gone or taken:
+        state.keep(np.array(stored[gone:], np.int64))
+    return close_minutes(state, first * shape.pane_ms, (newest + 1) * shape.pane_ms, signals)
+
+
+def take(state: FeederState, index: int, store: Panes) -> bool:
+    """Move the open pane `index` into the window and empty its place; whether anything was measured in it."""
+    pane = state.panes[index % state.shape.panes_open]
+    data = pane.tobytes()
+    if not take_in(state.window, pane):
+        return False
+    store.put(index, data)
+    return True
+
+
+def close_minutes(state: FeederState, since: int, until: int, signals: tuple[str, ...]) -> list[ClosedMinute]:
+    """Empty the minutes that are over at `until` and were not at `since`, ms; what was measured in them."""
+    first, stop = since // MINUTE_MS, until // MINUTE_MS
+    closed = []
+    for minute in range(first, min(stop, first + state.shape.minutes_open)):
+        aggregates = state.aggregates[minute % state.shape.minutes_open]
+        sums = {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
+        aggregates[...] = NOTHING
+        if sums:
+            closed.append(ClosedMinute(minute * MINUTE_MS, sums))
+    return closed
 
 
 @compiled
