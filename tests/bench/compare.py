@@ -1,4 +1,4 @@
-"""GridPulse beside Kafka Streams, Flink and Quix Streams' own windows: same input bytes, same detection, one Kafka, in turns.
+"""GridPulse beside Kafka Streams, Flink, Bytewax and Quix Streams' windows: same input bytes and detection, one Kafka, in turns.
 
     make bench-peers                        # both inputs, three rounds each
     make bench-peers ARGS="--rounds 1 --seconds 300 --only batches --json FILE"
@@ -18,12 +18,14 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from peers.bytewax_library import BYTEWAX_VERSION, bytewax_library
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
 from peers.same_input import LEARNT_S, Grid, same_rules
 from pipeline import kafka, machine, send
@@ -39,8 +41,10 @@ Anomaly = tuple[str, str, int]
 OURS, OURS_ALL = "GridPulse, same detection", "GridPulse, all 31 rules"
 STREAMS, FLINK, QUIX = f"Kafka Streams {STREAMS_VERSION}", f"Flink {FLINK_VERSION}", "Quix Streams' windows (nothing judged)"
 BY_METER = "bench.by-meter"
+BYTEWAX = f"Bytewax {BYTEWAX_VERSION}"
 QUIX_SECONDS = 30.0
 """Its own windows would take half an hour for what others do in seconds."""
+PEERS = Path(__file__).parent / "peers"
 PARTITIONS = 4
 LEAST_SECONDS = 4 * LEARNT_S
 
@@ -64,6 +68,7 @@ class Bench:
     codec: Codec
     grid: Grid
     jars: str
+    bytewax: str
     settings: KafkaSettings = field(default_factory=KafkaSettings)
     runs: list[Run] = field(default_factory=list)
 
@@ -134,7 +139,20 @@ class Bench:
         bootstrap = self.settings.kafka_bootstrap
         opens = ("--add-opens=java.base/java.lang=ALL-UNNAMED", "--add-opens=java.base/java.util=ALL-UNNAMED")
         command = ["java", "-Xmx2g", *opens, "-cp", self.jars, main, bootstrap, topic, out, run, str(self.folder / run), form]
-        program = stand_alone(command, self.folder, run)
+        self.stand_alone(name, command, run, out)
+
+    def python(self, topic: str, form: str) -> None:
+        """Bytewax."""
+        run = f"bytewax-{uuid.uuid4().hex[:8]}"
+        out = self.make_topic(f"bench.{run}")
+        (self.folder / run).mkdir()
+        script, settings = str(PEERS / "bytewax_peer.py"), self.settings
+        arguments = [settings.kafka_bootstrap, settings.schema_registry_url, topic, out, str(self.folder / run), form]
+        self.stand_alone(BYTEWAX, [sys.executable, script, *arguments], run, out, {"PYTHONPATH": self.bytewax})
+
+    def stand_alone(self, name: str, command: list[str], run: str, out: str, variables: Mapping[str, str] | None = None) -> None:
+        """A peer over the whole input, and what it has put into the topic `out`."""
+        program = stand_alone(command, self.folder, run, variables)
         figures = measure(program, self.grid.readings)
         end = time.monotonic() + 30
         while sum(self.ends(out).values()) < len(self.expected) and time.monotonic() < end:
@@ -146,7 +164,7 @@ class Bench:
     def quix(self) -> None:
         """Quix Streams' own windows; for QUIX_SECONDS only."""
         run = f"quix-{uuid.uuid4().hex[:8]}"
-        script, registry = Path(__file__).parent / "peers/quix_windows.py", self.settings.schema_registry_url
+        script, registry = PEERS / "quix_windows.py", self.settings.schema_registry_url
         arguments = [
             self.settings.kafka_bootstrap,
             registry,
@@ -185,6 +203,7 @@ def batches(bench: Bench, rounds: int) -> None:
         bench.java(STREAMS, "StreamsPeer", VALID, "batch")
         bench.detect(OURS_ALL, same=False)
         bench.java(FLINK, "FlinkPeer", VALID, "batch")
+        bench.python(VALID, "batch")
 
 
 def singles(bench: Bench, rounds: int) -> None:
@@ -199,19 +218,20 @@ def singles(bench: Bench, rounds: int) -> None:
         bench.detect(OURS, same=True, before=ingested)
         bench.java(STREAMS, "StreamsPeer", READINGS, "single")
         bench.java(FLINK, "FlinkPeer", READINGS, "single")
+        bench.python(READINGS, "single")
         bench.quix()
 
 
 INPUTS = {"batches": batches, "singles": singles}
 
 
-def compare(name: str, options: argparse.Namespace, folder: Path, jars: str) -> dict[str, Any]:
+def compare(name: str, options: argparse.Namespace, folder: Path, jars: str, bytewax: str) -> dict[str, Any]:
     """All rounds on one input; figures by program."""
     feeders = 100 if name == "batches" else 10
     with kafka(folder / name) as environment:
         codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
         start = (int(time.time()) - options.seconds - 60) // 10 * 10_000
-        bench = Bench(environment, folder / name, codec, Grid(feeders, 100, options.seconds, start, options.seed), jars)
+        bench = Bench(environment, folder / name, codec, Grid(feeders, 100, options.seconds, start, options.seed), jars, bytewax)
         print(f"{name}: {bench.grid.readings:,} readings", flush=True)
         INPUTS[name](bench, options.rounds)
     return summary(bench)
@@ -270,10 +290,10 @@ def main() -> int:
     logs.configure("bench", level="WARNING")
     figures: dict[str, Any] = {"machine": machine()}
     print(f"machine: {figures['machine']}")
-    jars = class_path()
+    jars, bytewax = class_path(), bytewax_library()
     with tempfile.TemporaryDirectory() as temporary:
         for name in [options.only] if options.only else INPUTS:
-            figures[name] = compare(name, options, Path(temporary), jars)
+            figures[name] = compare(name, options, Path(temporary), jars, bytewax)
             show(figures[name])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n")

@@ -134,10 +134,10 @@ def gridpulse(app: str, environment: Mapping[str, str], folder: Path) -> Program
     return Program(started.process, lambda: int(started.metrics().get(counter, 0.0)))
 
 
-def stand_alone(command: list[str], folder: Path, name: str) -> Program:
-    """A peer; it prints `readings N` lines."""
+def stand_alone(command: list[str], folder: Path, name: str, variables: Mapping[str, str] | None = None) -> Program:
+    """A peer; it prints `readings N` lines. `variables` beside those of the environment."""
     log = folder / f"{name}.log"
-    process = Process(command, log=log, directory=folder, environment=os.environ)
+    process = Process(command, log=log, directory=folder, environment={**os.environ, **(variables or {})})
 
     def done() -> int:
         with log.open("rb") as file:
