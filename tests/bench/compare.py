@@ -28,9 +28,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from peers.bytewax_library import BYTEWAX_VERSION, bytewax_library
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
 from peers.same_input import LEARNT_S, Grid, same_rules
-from pipeline import kafka, machine, send
+from pipeline import kafka, send
 from programs import Figures, Program, gridpulse, measure, stand_alone
 
+from gridpulse_native.machine import machine
 from gridpulse_runtime import logs
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, Registry

@@ -25,6 +25,7 @@ from gridpulse_detector.windows import MemoryStore
 from gridpulse_influx_sink.reading_lines import ReadingLines
 from gridpulse_ingest.passing import Passing, PassingBatches
 from gridpulse_ingest.validation import KnownRosters, judge_rows
+from gridpulse_native.machine import machine
 from gridpulse_schemas import Origin, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
 from gridpulse_schemas.wire import frame
@@ -147,7 +148,7 @@ def main() -> None:
     if options.write:
         BASELINE.write_text(json.dumps(found, indent=1) + "\n")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), "of_the_loop": found}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

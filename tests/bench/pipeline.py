@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import tempfile
 import threading
 import time
@@ -28,6 +27,7 @@ from hdrh.histogram import HdrHistogram
 from programs import App, Figures, gridpulse, measure
 
 from gridpulse_native import Stack
+from gridpulse_native.machine import machine
 from gridpulse_runtime import logs
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
@@ -211,14 +211,6 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str
     shares = {"p50": 50, "p95": 95, "p99": 99, "p99.9": 99.9, "max": 100}
     result = {name: histogram.get_value_at_percentile(share) / 1000 for name, share in shares.items()}
     return {**result, "anomalies": histogram.get_total_count(), "expected": expected}
-
-
-def machine() -> dict[str, Any]:
-    model = "unknown"
-    if Path("/proc/cpuinfo").exists():
-        names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
-        model = names[0] if names else model
-    return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()}
 
 
 def main() -> None:

@@ -21,9 +21,10 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from load import Load
-from pipeline import kafka, machine
+from pipeline import kafka
 from programs import App
 
+from gridpulse_native.machine import machine
 from gridpulse_runtime import logs
 from gridpulse_runtime.settings import KafkaSettings
 

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from load import Load
-from pipeline import kafka, machine
+from pipeline import kafka
 from programs import Figures, Program, gridpulse, measure
 
+from gridpulse_native.machine import machine
 from gridpulse_runtime import logs
 from gridpulse_schemas.topics import READINGS
 

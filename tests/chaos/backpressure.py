@@ -27,6 +27,7 @@ from disturbed.pipeline import Pipeline
 from disturbed.verdict import judge
 
 from gridpulse_demo.metrics import Metrics
+from gridpulse_native.machine import machine
 
 OTHERS = tuple(app for app in APPS if app != "influx-sink")
 MOST_SECONDS_BEHIND, SHARE, SLACK_MB = 30, 1.2, 50.0
@@ -105,7 +106,7 @@ def main() -> int:
     print(f"influx-sink caught up: {found['points']:,} points in {found['seconds']} s, {found['points_per_s']:,} a second")
     print("\n".join(found["wrong"]) or "nobody fell behind, nothing was lost, nothing came twice")
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), **found}, indent=1) + "\n")
     return 1 if found["wrong"] else 0
 
 

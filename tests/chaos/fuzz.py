@@ -33,6 +33,7 @@ from disturbed.hostile import Hostile
 from disturbed.verdict import messages
 
 from gridpulse_native import Stack
+from gridpulse_native.machine import machine
 from gridpulse_runtime.dead_letters import texts_of
 from gridpulse_runtime.kafka import PRODUCER, ensure_topics
 from gridpulse_runtime.settings import KafkaSettings
@@ -245,7 +246,7 @@ def main() -> int:
     print(f"ingest: {figures.restarts} restarts, {figures.peak_mb:.0f} MB at most")
     print("\n".join(figures.wrong) or "each is accounted for")
     if options.json:
-        options.json.write_text(json.dumps(asdict(figures), indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), **asdict(figures)}, indent=1) + "\n")
     return 1 if figures.wrong else 0
 
 

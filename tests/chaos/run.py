@@ -25,6 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from disturbed.disturbances import DISTURBANCES
 from disturbed.rounds import RATE, Round, play
 
+from gridpulse_native.machine import machine
+
 A_ROUND = 24
 """Disturbances of a round after the first, in which each comes once."""
 
@@ -86,7 +88,7 @@ def report(rounds: list[Round], path: Path | None) -> int:
         print(f"{what}: next output after " + ", ".join(f"{name} {value} s" for name, value in shares.items()))
     print("\n".join(wrong) or "nothing lost, nothing doubled")
     if path:
-        path.write_text(json.dumps({**figures, "at": time.strftime("%Y-%m-%d")}, indent=1) + "\n")
+        path.write_text(json.dumps({"machine": machine(), **figures, "at": time.strftime("%Y-%m-%d")}, indent=1) + "\n")
     return 1 if wrong else 0
 
 

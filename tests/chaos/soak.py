@@ -27,6 +27,7 @@ from disturbed.pipeline import Pipeline
 from disturbed.verdict import judge
 
 from gridpulse_demo.metrics import Metrics, increase, quantile
+from gridpulse_native.machine import machine
 
 SHARE, SLACK_MB, LEAST_MINUTES = 1.1, 20.0, 8
 
@@ -115,7 +116,7 @@ def main() -> int:
         soak = run(Path(folder), options.rate, options.minutes, options.seed)
     print("\n".join(soak.wrong) or "nothing grew, nothing was lost, nothing came twice")
     if options.json:
-        options.json.write_text(json.dumps({"minutes": soak.minutes, "wrong": soak.wrong}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"machine": machine(), "minutes": soak.minutes, "wrong": soak.wrong}, indent=1) + "\n")
     return 1 if soak.wrong else 0
 
 
