@@ -20,8 +20,9 @@ __all__ = ["Codec"]
 
 BATCH, READING = "MeterReadingBatch", "MeterReading"
 UNKNOWN_KEPT = 10_000
-VAIN_LOOKUPS, VAIN_LOOKUPS_PER_SECOND = 20, 2.0
-"""Unknown ids that are asked for at once, and later on: each takes some ms in which nothing else is read."""
+VAIN_SECONDS, VAIN_SHARE = 0.2, 0.02
+"""Time for asking for ids that turn out unknown, at once, and as a share of all time later on: nothing else is read meanwhile. A
+registry that has just started takes 100 ms for the first of them."""
 
 
 class Codec:
@@ -37,7 +38,7 @@ class Codec:
         self._frames = {name: frame(schema_id) for name, schema_id in self.ids.items()}
         self._writers: dict[int, Any] = {self.ids[name]: self._readers[name] for name in names}
         self._unknown: OrderedDict[int, tuple[str, str]] = OrderedDict()
-        self._lookups, self._counted_at = float(VAIN_LOOKUPS), time.monotonic()
+        self._patience, self._counted_at = VAIN_SECONDS, time.monotonic()
         self._batch_id, self._reading_id = self.ids.get(BATCH, -1), self.ids.get(READING, -1)
 
     def warm_up(self) -> None:
@@ -103,12 +104,15 @@ class Codec:
             return writer
         if schema_id in self._unknown:
             raise DecodeError(*self._unknown[schema_id])  # a kept exception would keep the frames of each raise
-        if not self._may_ask():
+        began = time.monotonic()
+        self._patience = min(VAIN_SECONDS, self._patience + VAIN_SHARE * (began - self._counted_at))
+        self._counted_at = began
+        if self._patience <= 0.0:
             raise DecodeError("unknown_schema", f"schema {schema_id} was not asked for: many ids that nobody knows came just now")
         try:
             text = self._store.fetch(schema_id)
         except DecodeError as error:
-            self._lookups -= 1
+            self._patience -= time.monotonic() - began
             self._remember_unknown(schema_id, error)
             raise
         try:
@@ -119,12 +123,6 @@ class Codec:
             raise refusal from None
         self._writers[schema_id] = writer
         return writer
-
-    def _may_ask(self) -> bool:
-        now = time.monotonic()
-        self._lookups = min(VAIN_LOOKUPS, self._lookups + VAIN_LOOKUPS_PER_SECOND * (now - self._counted_at))
-        self._counted_at = now
-        return self._lookups >= 1
 
     def _remember_unknown(self, schema_id: int, error: DecodeError) -> None:
         """Spare the registry a flood of the same unknown id."""

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_schemas import COLUMN_NAMES, COLUMNS, Codec, DecodeError, Origin, Reading, ReadingBatch, Roster, columnar, generic
-from gridpulse_schemas.codec import VAIN_LOOKUPS
+from gridpulse_schemas.codec import VAIN_SECONDS, VAIN_SHARE
 from gridpulse_schemas.definitions import definition, parse
 from gridpulse_schemas.reading import decode_reading
 from gridpulse_schemas.wire import frame, put_long
@@ -128,16 +128,25 @@ def test_a_hostile_count_is_refused_at_once(count: int) -> None:
         Codec(Store()).decode_readings(frame(2) + data)
 
 
-def test_a_flood_of_unknown_ids_does_not_ask_for_each() -> None:
-    store = Store()
-    codec = Codec(store)
-    asked = []
+@pytest.mark.parametrize("milliseconds", [1, 5, 100, 3000])
+def test_a_flood_of_unknown_ids_takes_a_small_share_of_the_time(milliseconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, now, asked = Store(), [0.0], []
+    monkeypatch.setattr("gridpulse_schemas.codec.time.monotonic", lambda: now[0])
     fetch = store.fetch
-    store.fetch = lambda schema_id: asked.append(schema_id) or fetch(schema_id)  # type: ignore[method-assign,func-returns-value]
-    for schema_id in range(1000, 3000):
+
+    def slowly(schema_id: int) -> str:
+        asked.append(schema_id)
+        now[0] += milliseconds / 1000
+        return fetch(schema_id)
+
+    store.fetch = slowly  # type: ignore[method-assign]
+    codec = Codec(store)
+    for schema_id in range(1000, 21_000):
+        now[0] += 0.001
         with pytest.raises(DecodeError, match="unknown_schema"):
             codec.decode_readings(frame(schema_id) + b"x")
-    assert VAIN_LOOKUPS <= len(asked) < 2 * VAIN_LOOKUPS
+    spent = len(asked) * milliseconds / 1000
+    assert VAIN_SECONDS <= spent <= VAIN_SECONDS + VAIN_SHARE * now[0] + milliseconds / 1000
 
 
 def test_a_flood_of_one_unknown_id_keeps_nothing_of_its_messages() -> None:
