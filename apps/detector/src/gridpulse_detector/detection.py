@@ -123,7 +123,8 @@ class Detector:
         if filled or why != kernel.DONE:
             turn = Turn(self, usual.state, usual.store, usual.wiring, offset, outcome)
             turn.judge_rows(usual.rows(offset), start, filled, why)
-            self._expect(transaction, usual.ends, usual.state, usual.store, usual.wiring, usual.places)
+            if self._usual.get(transaction) is not usual or not usual.is_current:
+                self._expect(transaction, usual.ends, usual.state, usual.store, usual.wiring, usual.places)
         outcome.count(self._counts)
         return outcome
 
@@ -177,7 +178,7 @@ class Detector:
         places: npt.NDArray[np.int32],
     ) -> None:
         """Be ready for another message with these `ends`."""
-        if self._scratch.size < places.size:
+        if self._scratch.keep.size < places.size:
             self._scratch = Scratch.of(places.size)
         self._usual[transaction] = Usual(ends, self._scratch, state, store, wiring, places, self.judging(state, wiring))
 

@@ -56,9 +56,8 @@ class Rows(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Where a message is unpacked to, for all feeders one after another; `size` rows at most."""
+    """Where a message is unpacked to: `values` float32 (signals, rows), `registers` float64 (2, rows), others (rows,)."""
 
-    size: int
     found: npt.NDArray[np.int64]
     offset_ms: npt.NDArray[np.int32]
     values: npt.NDArray[np.float32]
@@ -68,27 +67,36 @@ class Scratch(NamedTuple):
     origins: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, size: int) -> "Scratch":
-        """Room for `size` rows."""
+    def of(cls, rows: int) -> "Scratch":
+        """Room for `rows` rows."""
         return cls(
-            size, np.zeros(SLOTS, np.int64), np.zeros(size, np.int32), np.zeros(FLOATS * size, np.float32),
-            np.zeros(REGISTERS * size), np.zeros(size, np.int32), np.zeros(size, np.bool_), np.zeros(size, np.int64),
+            np.zeros(SLOTS, np.int64), np.zeros(rows, np.int32), np.zeros((FLOATS, rows), np.float32),
+            np.zeros((REGISTERS, rows)), np.zeros(rows, np.int32), np.zeros(rows, np.bool_), np.zeros(rows, np.int64),
         )  # fmt: skip
+
+    def first(self, rows: int) -> "Scratch":
+        """The beginning of the same memory, for `rows` rows, of which there is room."""
+        values = self.values.reshape(-1)[: FLOATS * rows].reshape(FLOATS, rows)
+        registers = self.registers.reshape(-1)[: REGISTERS * rows].reshape(REGISTERS, rows)
+        return Scratch(
+            self.found, self.offset_ms[:rows], values, registers, self.status[:rows], self.keep[:rows], self.origins[:rows]
+        )
 
 
 class Usual:
     """A feeder as a batch left it, ready for the next one like it; of no use once anything else has touched its state."""
 
-    __slots__ = ("arguments", "ends", "places", "scratch", "state", "store", "wiring")
+    __slots__ = ("arguments", "ends", "episodes", "places", "scratch", "state", "store", "wiring")
 
     def __init__(
         self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, wiring: Wiring,
         places: npt.NDArray[np.int32], judging: tuple[Any, ...],
     ) -> None:  # fmt: skip
         """`ends` of a message, see `ends_of`; `places` int32 (rows,); `judging` what the kernel takes besides rows."""
-        self.ends, self.scratch, self.state, self.store, self.wiring, self.places = ends, scratch, state, store, wiring, places
+        self.ends, self.state, self.store, self.wiring, self.places = ends, state, store, wiring, places
+        self.scratch, self.episodes = scratch.first(places.size), state.episodes
         head, tail = (np.frombuffer(end, np.uint8) for end in ends)
-        self.arguments = (head, tail, WIDTHS, *scratch[1:], state.origins, places, *judging)
+        self.arguments = (head, tail, WIDTHS, *self.scratch, state.origins, places, *judging)
 
     def judge(self, message: bytes, offset: int) -> tuple[int, int, int, int, int]:
         """See `judge_usual`."""
@@ -96,12 +104,16 @@ class Usual:
 
     def rows(self, offset: int) -> Rows:
         """What the message last judged measured."""
-        found, scratch, rows = self.scratch.found, self.scratch, self.places.size
+        found, scratch = self.scratch.found, self.scratch
         return Rows(
-            int(found[BASE]), scratch.offset_ms[:rows], self.places, scratch.values[: FLOATS * rows].reshape(FLOATS, rows),
-            scratch.registers[: REGISTERS * rows].reshape(REGISTERS, rows), scratch.status[:rows], scratch.keep[:rows],
+            int(found[BASE]), scratch.offset_ms, self.places, scratch.values, scratch.registers, scratch.status, scratch.keep,
             int(found[INTERVAL]), offset,
         )  # fmt: skip
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the state's arrays are those it had: while judging, only room for episodes is made or given back."""
+        return self.episodes is self.state.episodes
 
 
 def ends_of(message: bytes, batch: ReadingBatch) -> tuple[bytes, bytes] | None:
@@ -159,38 +171,35 @@ def judge_usual(
     roster = data.size - tail.size
     if not lies_at(data, 0, head) or not lies_at(data, roster, tail) or scan(data, FRAME_SIZE, widths, found) != OK:
         return other
-    rows = places.size
     if found[ROSTER] != roster or not INT_MIN <= found[INTERVAL] <= INT_MAX:
         return other
-    if not read_int32s(data, found[OFFSET_MS], offset_ms[:rows]):
+    if not read_int32s(data, found[OFFSET_MS], offset_ms):
         return other
     if found[STATUS + 1] == 0:
-        status[:rows] = 0
-    elif not read_int32s(data, found[STATUS], status[:rows]):
+        status[:] = 0
+    elif not read_int32s(data, found[STATUS], status):
         return other
-    keep[:rows] = True
+    keep[:] = True
     dropped = 0
     if found[HAS_ORIGIN] == 1:
         mark = origin_row(origins, found[PARTITION])
         if mark < 0 or found[OFFSET] <= origins[mark, 1]:
             return other
         if found[OFFSETS + 1] != 0:
-            read_ints(data, found[OFFSETS], row_origins[:rows])
-            for row in range(rows):
+            read_ints(data, found[OFFSETS], row_origins)
+            for row in range(places.size):
                 keep[row] = row_origins[row] > origins[mark, 1]
                 dropped += 0 if keep[row] else 1
-            if dropped == rows:
+            if dropped == places.size:
                 return other
         origins[mark, 1] = found[OFFSET]
-    matrix = values[: FLOATS * rows].reshape(FLOATS, rows)
-    energies = registers[: REGISTERS * rows].reshape(REGISTERS, rows)
-    gather(data, found, 0, matrix)
-    gather(data, found, FLOATS, energies)
+    gather(data, found, 0, values)
+    gather(data, found, FLOATS, registers)
     counts[:] = 0
     start, filled, why = kernel.judge(
-        0, found[BASE], offset_ms[:rows], places, matrix, energies, status[:rows], keep[:rows], found[INTERVAL], offset, assets,
-        deadbands, limits, holds, signal_rows, scored_rows, rollup_rows, pane_ms, grace_ms, feeder, past, window, panes,
-        aggregates, scores, slots, episodes, findings, events, tally, counts,
+        0, found[BASE], offset_ms, places, values, registers, status, keep, found[INTERVAL], offset, assets, deadbands, limits,
+        holds, signal_rows, scored_rows, rollup_rows, pane_ms, grace_ms, feeder, past, window, panes, aggregates, scores, slots,
+        episodes, findings, events, tally, counts,
     )  # fmt: skip
     return start, filled, why, dropped, found[SENT_AT]
 
