@@ -49,16 +49,32 @@ class Registry:
         self._client = SchemaRegistryClient(settings)
 
     def register(self, subject: str, text: str) -> int:
-        """Register with compatibility FULL_TRANSITIVE. Raises ValueError where an older version forbids the schema."""
+        """Register with compatibility FULL_TRANSITIVE what is not registered yet.
+
+        Raises ValueError where an older version forbids the schema.
+        """
+        schema = Schema(text, "AVRO")
         try:
+            known = self._known(subject, schema)
+            if known is not None:
+                return known
             self._agreeing(lambda: self._client.set_compatibility(subject, "FULL_TRANSITIVE"))
-            return int(self._agreeing(lambda: self._client.register_schema(subject, Schema(text, "AVRO"))))
+            return int(self._agreeing(lambda: self._client.register_schema(subject, schema)))
         except SchemaRegistryError as error:
             if error.http_status_code >= SERVER_ERROR:
                 raise RegistryUnavailableError(f"{self.url} answered {error}") from error
             raise ValueError(f"the registry refuses the schema of {subject}: {error.error_message}") from error
         except Exception as error:
             raise RegistryUnavailableError(f"{self.url} does not answer: {error}") from error
+
+    def _known(self, subject: str, schema: Any) -> int | None:
+        """Id of `schema` under `subject`: all that a start asks, but the first one."""
+        try:
+            return int(self._client.lookup_schema(subject, schema).schema_id)
+        except SchemaRegistryError as error:
+            if error.http_status_code != NOT_FOUND:
+                raise
+            return None
 
     @staticmethod
     def _agreeing(change: Callable[[], Any]) -> Any:

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -36,3 +38,15 @@ def test_a_read_only_package_without_machine_code_is_left_to_numba(monkeypatch: 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(os, "access", lambda *_: False)
     assert compiled._kept.__wrapped__("bare") == ""
+
+
+def test_the_first_compiled_call_imports_no_scipy_and_leaves_it_importable() -> None:
+    asked = (
+        "import sys; from gridpulse_schemas.columnar import put_text; from gridpulse_schemas.reading import decode_reading\n"
+        "from gridpulse_schemas import DecodeError\n"
+        "try: decode_reading(b'')\n"
+        "except DecodeError: pass\n"
+        "print('scipy.linalg' in sys.modules); import scipy.linalg; print(scipy.linalg.norm([3.0, 4.0]))"
+    )
+    told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
+    assert told == ["False", "5.0"]
