@@ -5,7 +5,11 @@ from __future__ import annotations
 from manifests import APPS, component, one
 from rendering import Example, Plain
 
+from gridpulse_runtime.settings import AppSettings
 from gridpulse_schemas.topics import READINGS_DLQ, TOPICS
+
+MESSAGES_A_SECOND = 1000
+"""Of a replica: 100,000 meters in batches of 100."""
 
 
 def test_replicas_end_at_the_partitions_of_the_manifest(example: Example, plain: Plain) -> None:
@@ -38,6 +42,29 @@ def test_lag_is_that_of_the_groups_and_topics_the_apps_have(example: Example) ->
         "archiver": [("gridpulse-archiver", t) for t in ARCHIVED if TOPICS[t].partitions == TOPICS[READINGS_DLQ].partitions],
         "alerter": [("gridpulse-alerter", "grid.anomalies")],
     }
+
+
+def test_what_comes_between_two_checkpoints_is_no_lag(example: Example) -> None:
+    from gridpulse_alerter.settings import AlerterSettings  # noqa: PLC0415
+    from gridpulse_archiver.settings import ArchiverSettings  # noqa: PLC0415
+    from gridpulse_detector.settings import DetectorSettings  # noqa: PLC0415
+    from gridpulse_influx_sink.readings import LONGEST_SECONDS  # noqa: PLC0415
+    from gridpulse_ingest.settings import IngestSettings  # noqa: PLC0415
+
+    def default(settings: type[AppSettings], field: str = "commit_interval") -> float:
+        return float(settings.model_fields[field].default)
+
+    seconds = {
+        "ingest": default(IngestSettings),
+        "detector": default(DetectorSettings),
+        "influx-sink": LONGEST_SECONDS,
+        "archiver": default(ArchiverSettings, "archive_interval"),
+        "alerter": default(AlerterSettings),
+    }
+    for each in example("production"):
+        if each["kind"] == "ScaledObject":
+            thresholds = {int(trigger["metadata"]["lagThreshold"]) for trigger in each["spec"]["triggers"]}
+            assert min(thresholds) >= 1.5 * MESSAGES_A_SECOND * seconds[component(each)]
 
 
 def test_where_keda_scales_the_chart_does_not(example: Example, plain: Plain) -> None:
