@@ -17,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from gridpulse_native import Stack
+from gridpulse_native.http import HTTP
 
 settings.register_profile("gridpulse", deadline=None)  # a slow machine is not a wrong answer
 settings.load_profile("gridpulse")
@@ -60,7 +61,7 @@ class App:
 
     def get(self, path: str) -> httpx.Response | None:
         try:
-            return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
+            return HTTP.get(f"http://127.0.0.1:{self.port}{path}", timeout=5)
         except httpx.TransportError:
             return None
 

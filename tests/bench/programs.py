@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 
 from gridpulse_demo.metrics import Metrics
+from gridpulse_native.http import HTTP
 from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
@@ -110,7 +111,7 @@ class App:
 
     def metrics(self) -> Mapping[str, float]:
         try:
-            return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics").text, self.name).totals
+            return Metrics.parse(HTTP.get(f"http://127.0.0.1:{self.port}/metrics").text, self.name).totals
         except httpx.TransportError:
             return {}
 
@@ -118,7 +119,7 @@ class App:
         while True:
             self.check()
             try:
-                if httpx.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
+                if HTTP.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200:
                     return
             except httpx.TransportError:
                 pass

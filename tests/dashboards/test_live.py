@@ -23,6 +23,7 @@ from shown.panels import FOLDER, SCRAPE_SECONDS, Query, Shown, queries, variable
 from gridpulse_demo.pipeline import APPS, Watch
 from gridpulse_demo.receiver import Receiver
 from gridpulse_native import Stack
+from gridpulse_native.http import HTTP
 
 pytestmark = pytest.mark.servers
 
@@ -73,14 +74,14 @@ class Filled:
         return [record.values for table in tables for record in table.records]
 
     def _get(self, path: str, **parameters: Any) -> dict[str, Any]:
-        response = httpx.get(f"{self.prometheus}/api/v1/{path}", params=parameters, timeout=60)
+        response = HTTP.get(f"{self.prometheus}/api/v1/{path}", params=parameters, timeout=60)
         assert response.is_success, response.text
         return response.json()  # type: ignore[no-any-return]
 
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return HTTP.get(url, timeout=5).is_success
     except httpx.TransportError:
         return False
 
@@ -228,7 +229,7 @@ def simulate(environment: dict[str, str]) -> None:
 
 
 def scraped(server: str, expr: str) -> bool:
-    answer = httpx.get(f"{server}/api/v1/query", params={"query": expr}, timeout=30).json()
+    answer = HTTP.get(f"{server}/api/v1/query", params={"query": expr}, timeout=30).json()
     return any(float(one["value"][1]) >= 0 for one in answer["data"]["result"])
 
 
@@ -287,7 +288,7 @@ def test_a_link_from_an_anomaly_shows_its_meter_around_it(filled: Filled) -> Non
 
 
 def test_prometheus_evaluates_every_rule(filled: Filled) -> None:
-    groups = httpx.get(f"{filled.prometheus}/api/v1/rules", timeout=30).json()["data"]["groups"]
+    groups = HTTP.get(f"{filled.prometheus}/api/v1/rules", timeout=30).json()["data"]["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
     assert {rule["health"] for rule in rules} == {"ok"}, json.dumps([rule for rule in rules if rule["health"] != "ok"])
     recorded = [rule["name"] for rule in rules if rule["type"] == "recording"]
@@ -295,7 +296,7 @@ def test_prometheus_evaluates_every_rule(filled: Filled) -> None:
 
 
 def test_alerts_fire_for_what_was_spoilt(filled: Filled) -> None:
-    alerts = httpx.get(f"{filled.prometheus}/api/v1/alerts", timeout=30).json()["data"]["alerts"]
+    alerts = HTTP.get(f"{filled.prometheus}/api/v1/alerts", timeout=30).json()["data"]["alerts"]
     firing = {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}
     assert "GridPulseUnreadable" in firing
     # Those that a slow machine cannot set off.

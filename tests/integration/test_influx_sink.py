@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, Producer
 from influxdb_client import InfluxDBClient
 
 from gridpulse_native import Stack
+from gridpulse_native.http import HTTP
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.redriven import REDRIVE_HEADER
 from gridpulse_runtime.settings import KafkaSettings
@@ -170,7 +170,7 @@ class Proxy:
                         self.reply(status, headers, b'{"message": "not now"}')
                         return
                 kept = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "content-length")}
-                answer = httpx.request(self.command, target + self.path, content=body, headers=kept, timeout=30)
+                answer = HTTP.request(self.command, target + self.path, content=body, headers=kept, timeout=30)
                 passed = {name: answer.headers[name] for name in ("content-type", "retry-after") if name in answer.headers}
                 self.reply(answer.status_code, passed, answer.content)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from gridpulse_demo.metrics import Metrics
+from gridpulse_native.http import HTTP
 from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
@@ -52,7 +53,7 @@ class Replica:
 
     def metrics(self, timeout: float = 5) -> Metrics:
         """Its metrics now. Raises httpx.TransportError where it does not answer."""
-        return Metrics.parse(httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=timeout).text, self.app)
+        return Metrics.parse(HTTP.get(f"http://127.0.0.1:{self.port}/metrics", timeout=timeout).text, self.app)
 
     def samples(self) -> Mapping[str, float]:
         """Sums of its metrics by name; nothing while it does not answer."""

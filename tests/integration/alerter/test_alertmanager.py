@@ -12,6 +12,7 @@ import httpx
 import pytest
 from alert_events import START
 
+from gridpulse_native.http import HTTP
 from gridpulse_native.provision.provisioner import Provisioner
 from gridpulse_native.provision.recipes import ALERTMANAGER
 from gridpulse_native.settings import NativeSettings
@@ -40,7 +41,7 @@ def alertmanager(tmp_path: Path, free_port: Make, until: Make) -> Iterator[str]:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
+        return HTTP.get(url, timeout=5).is_success
     except httpx.TransportError:
         return False
 
@@ -51,12 +52,12 @@ def test_alertmanager_shows_it_firing_escalated_and_resolved(
     app = start(GRIDPULSE_ALERTS=alerts(prom=(alertmanager, 'type = "alertmanager"')))
 
     def firing() -> list[tuple[str, str]]:
-        found = httpx.get(f"{alertmanager}/api/v2/alerts", params={"filter": f'feeder="{feeder}"'}).json()
+        found = HTTP.get(f"{alertmanager}/api/v2/alerts", params={"filter": f'feeder="{feeder}"'}).json()
         return sorted((alert["labels"]["anomaly_id"], alert["labels"]["severity"]) for alert in found)
 
     send(("x", 1, 1), ("y", 1, 2), reason="Sag to 190 V")
     until(lambda: firing() == [("x", "WARNING"), ("y", "WARNING")], "both firing")
-    (alert,) = httpx.get(f"{alertmanager}/api/v2/alerts", params={"filter": 'anomaly_id="x"'}).json()
+    (alert,) = HTTP.get(f"{alertmanager}/api/v2/alerts", params={"filter": 'anomaly_id="x"'}).json()
     assert alert["labels"]["alertname"] == "SAG"
     assert alert["annotations"]["summary"] == "Sag to 190 V"
     send(("x", 2, 3), severity="CRITICAL")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import httpx
 
+from gridpulse_native.http import HTTP
 from gridpulse_native.ports import LOOPBACK
 from gridpulse_native.provision.toolchain import require
 from gridpulse_native.servers.product import Command, Product
@@ -69,7 +70,7 @@ class Apicurio(Product):
     def answers(self) -> bool:
         """Whether it is ready and lists its subjects."""
         try:
-            ready = httpx.get(f"http://{self.host_port}/health/ready", timeout=2).is_success
-            return ready and httpx.get(f"{self.address}/subjects", timeout=5).is_success
+            ready = HTTP.get(f"http://{self.host_port}/health/ready", timeout=2).is_success
+            return ready and HTTP.get(f"{self.address}/subjects", timeout=5).is_success
         except httpx.HTTPError:
             return False

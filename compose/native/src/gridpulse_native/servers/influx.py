@@ -10,6 +10,7 @@ from typing import ClassVar
 
 import httpx
 
+from gridpulse_native.http import HTTP
 from gridpulse_native.servers.product import Command, Product
 
 __all__ = ["Influx", "influxd_on_path"]
@@ -77,21 +78,20 @@ class Influx(Product):
     def answers(self) -> bool:
         """Whether it is healthy, set up, and takes our token."""
         try:
-            with httpx.Client(base_url=self.address, timeout=5) as client:
-                if not client.get("/health").is_success:
-                    return False
-                if client.get("/api/v2/setup").json()["allowed"]:
-                    self._set_up(client)
-                return self._knows_us(client)
+            if not HTTP.get(f"{self.address}/health").is_success:
+                return False
+            if HTTP.get(f"{self.address}/api/v2/setup").json()["allowed"]:
+                self._set_up()
+            return self._knows_us()
         except (httpx.HTTPError, ValueError, KeyError):
             return False
 
-    def _set_up(self, client: httpx.Client) -> None:
-        client.post(
-            "/api/v2/setup",
+    def _set_up(self) -> None:
+        HTTP.post(
+            f"{self.address}/api/v2/setup",
             json={"username": "gridpulse", "password": TOKEN, "org": ORG, "bucket": BUCKET, "token": TOKEN},
         ).raise_for_status()
 
-    def _knows_us(self, client: httpx.Client) -> bool:
-        asked = client.get("/api/v2/buckets", params={"name": BUCKET}, headers={"Authorization": f"Token {TOKEN}"})
+    def _knows_us(self) -> bool:
+        asked = HTTP.get(f"{self.address}/api/v2/buckets", params={"name": BUCKET}, headers={"Authorization": f"Token {TOKEN}"})
         return asked.is_success and bool(asked.json()["buckets"])

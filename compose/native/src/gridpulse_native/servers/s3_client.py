@@ -6,8 +6,12 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import httpx
+from gridpulse_native.http import HTTP
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["S3Client"]
 
@@ -25,7 +29,7 @@ class S3Client:
     def request(self, method: str, path: str, body: bytes = b"") -> httpx.Response:
         """Send one signed request; `path` is `/`, `/bucket` or `/bucket/key`, unreserved characters only."""
         headers = self.signed_headers(method, path, body, datetime.now(UTC))
-        return httpx.request(method, f"http://{self.host_port}{path}", headers=headers, content=body, timeout=10)
+        return HTTP.request(method, f"http://{self.host_port}{path}", headers=headers, content=body, timeout=10)
 
     def signed_headers(self, method: str, path: str, body: bytes, now: datetime) -> dict[str, str]:
         """Headers with the signature, as Amazon's "Signature Version 4" describes it."""
