@@ -5,14 +5,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
+from functools import cached_property
 from typing import Any
 
 import stamina
 import structlog
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 from quixstreams import Application, State
 from quixstreams.kafka import ConnectionConfig
-from quixstreams.models import Topic, TopicConfig, TopicManager
+from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
 from quixstreams.sinks import BaseSink
 from quixstreams.state.rocksdb import RocksDBOptions
 
@@ -87,7 +89,9 @@ class StreamApplication(StraightLoop):
 
     def _get_topic_manager(self) -> TopicManager:
         self._topic_manager_factory = CompactChangelogs
-        return super()._get_topic_manager()
+        manager = super()._get_topic_manager()
+        manager._admin = OneClient(self._config.broker_address, extra_config=self._config.producer_extra_config)  # noqa: SLF001
+        return manager
 
     def _get_internal_consumer(self, *args: Any, **options: Any) -> Any:
         consumer = super()._get_internal_consumer(*args, **options)
@@ -97,6 +101,15 @@ class StreamApplication(StraightLoop):
     def _setup_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
             super()._setup_signal_handlers()
+
+
+class OneClient(TopicAdmin):
+    """Asks over one connection. Quix makes a client for each question: it takes one whose queue is empty for none."""
+
+    @cached_property
+    def admin_client(self) -> AdminClient:
+        """Connects lazily."""
+        return AdminClient(self._config)
 
 
 class CompactChangelogs(TopicManager):

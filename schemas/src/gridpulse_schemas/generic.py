@@ -17,6 +17,8 @@ from gridpulse_schemas.wire import int32, take_long
 __all__ = ["batch_from_record", "batch_to_record", "check_bounds", "decode_record", "encode_record", "reading_from_record"]
 
 SIZES = {"null": 0, "boolean": 1, "float": 4, "double": 8}
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AssertionError)
+"""What fastavro raises of bytes that are no such record."""
 MAX_DEPTH = 32
 MAX_EMPTY_ITEMS = 100_000
 """Items that take no bytes (array<null>): a count of 2^62 of them would be legal and endless."""
@@ -28,6 +30,8 @@ def decode_record(message: bytes, start: int, writer: Any, reader: Any) -> dict[
     Raises DecodeError: `malformed` where the bytes are not such a record or go on after it, `schema_mismatch` where the
     schemas do not resolve.
     """
+    if writer is reader and (known := _as_we_write_it(message[start:], reader)) is not None:
+        return known
     end = check_bounds(message, start, writer)
     if end != len(message):
         raise DecodeError("malformed", f"{len(message) - end} bytes after the record")
@@ -35,11 +39,23 @@ def decode_record(message: bytes, start: int, writer: Any, reader: Any) -> dict[
         record = fastavro.schemaless_reader(io.BytesIO(message[start:]), writer, reader, return_record_name=False)
     except SchemaResolutionError as error:
         raise DecodeError("schema_mismatch", str(error)) from None
-    except (ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, AssertionError) as error:
+    except UNREADABLE as error:
         raise DecodeError("malformed", f"{type(error).__name__}: {error}") from None
     if not isinstance(record, dict):
         raise DecodeError("schema_mismatch", "the writer's schema is not a record")
     return record
+
+
+def _as_we_write_it(data: bytes, schema: Any) -> dict[str, Any] | None:
+    """Record of `schema`, one of ours, where `data` is to the byte what writing it makes, else None.
+
+    Such bytes need no walk, which takes twice as long: nothing is out of bounds in them, and nothing follows.
+    """
+    try:
+        record: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(data), schema, return_record_name=False)
+        return record if encode_record(record, schema) == data else None
+    except UNREADABLE:
+        return None
 
 
 def encode_record(record: Mapping[str, Any], schema: Any) -> bytes:

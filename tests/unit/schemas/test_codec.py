@@ -17,6 +17,18 @@ from gridpulse_schemas.reading import decode_reading
 from gridpulse_schemas.wire import frame, put_long
 
 BATCH, READING = parse(definition("MeterReadingBatch")), parse(definition("MeterReading"))
+ASSET = {
+    "asset_id": "meter-1",
+    "asset_type": "METER",
+    "parent_id": "transformer-1",
+    "feeder_id": None,
+    "nominal_voltage": 230.0,
+    "rated_current": 60.0,
+    "rated_power": 0.0,
+    "phases": 1,
+    "customer_kind": "residential",
+    "has_generation": False,
+}
 ids = st.text(max_size=12)
 int32 = st.integers(-(2**31), 2**31 - 1)
 int64 = st.integers(-(2**63), 2**63 - 1)
@@ -253,6 +265,30 @@ def test_another_version_of_the_writer_is_resolved() -> None:
     assert values["voltage"] == 229.5
     assert np.isnan(values["current"])
     assert (decoded.meter_id, decoded.status, decoded.sent_at) == ("M1", 0, 0)
+
+
+@settings(max_examples=400)
+@given(st.data())
+def test_our_own_records_are_the_same_with_and_without_the_walk(data: st.DataObject) -> None:
+    schema, same = parse(definition("Asset")), parse(definition("Asset"))
+    message = bytearray(generic.encode_record(ASSET, schema))
+    for _ in range(data.draw(st.integers(0, 3))):
+        message[data.draw(st.integers(0, len(message) - 1))] = data.draw(st.integers(0, 255))
+    cut = bytes(message[: data.draw(st.integers(len(message) - 3, len(message)))]) + data.draw(st.binary(max_size=2))
+    outcomes = []
+    for writer in (schema, same):
+        try:
+            outcomes.append(repr(generic.decode_record(cut, 0, writer, schema)))
+        except DecodeError as error:
+            outcomes.append(f"{error.reason} {error.detail}")
+    assert outcomes[0] == outcomes[1]
+
+
+def test_a_number_of_more_bytes_than_it_needs_is_read_as_ever() -> None:
+    schema = parse(definition("Asset"))
+    written = generic.encode_record(ASSET, schema)
+    longer = bytes([written[0] | 0x80, 0]) + written[1:]  # the length of asset_id in two bytes
+    assert generic.decode_record(longer, 0, schema, schema) == ASSET
 
 
 @st.composite
