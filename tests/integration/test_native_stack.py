@@ -9,12 +9,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-import httpx
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from gridpulse_native import NotOursError, ServerFailedError, Stack
+from gridpulse_native.http import HTTP
 from gridpulse_native.record import Record, read_all
 from gridpulse_native.servers.s3_client import S3Client
 
@@ -74,7 +74,7 @@ def test_every_server_is_up_and_says_where(stack: Stack) -> None:
     assert all(server.up and server.ours for server in stack.servers.values())
     environment = stack.environment()
     assert environment["GRIDPULSE_KAFKA_BOOTSTRAP"] == stack.kafka.address
-    assert httpx.get(f"{environment['GRIDPULSE_SCHEMA_REGISTRY_URL']}/subjects").json() == []
+    assert HTTP.get(f"{environment['GRIDPULSE_SCHEMA_REGISTRY_URL']}/subjects").json() == []
 
 
 def test_kafka_keeps_its_data_and_its_port_through_a_kill(stack: Stack) -> None:
@@ -92,11 +92,11 @@ def test_kafka_keeps_its_data_and_its_port_through_a_kill(stack: Stack) -> None:
 
 def test_the_registry_keeps_an_id_handed_out_a_moment_before_a_kill(stack: Stack) -> None:
     schema = {"schema": '{"type": "record", "name": "A", "namespace": "test", "fields": []}'}
-    registered = httpx.post(f"{stack.registry.address}/subjects/test.A/versions", json=schema, timeout=20)
+    registered = HTTP.post(f"{stack.registry.address}/subjects/test.A/versions", json=schema, timeout=20)
     stack.registry.kill()
     stack.registry.start()
 
-    kept = httpx.get(f"{stack.registry.address}/subjects/test.A/versions/latest", timeout=20).json()
+    kept = HTTP.get(f"{stack.registry.address}/subjects/test.A/versions/latest", timeout=20).json()
     assert kept["id"] == registered.json()["id"]
 
 

@@ -57,7 +57,7 @@ COLLECT_SECONDS = 5.0
 """A checkpoint is part of a cycle that holds RocksDB's batches: megabytes that Python's collector does not see."""
 PROMPT: dict[str, Any] = {"fetch.wait.max.ms": 50}
 """A fetch that finds nothing ends after this, or with the next record; what is asked over the same connection waits for it."""
-PATIENT: dict[str, Any] = {"fetch.min.bytes": 1_000_000, "fetch.wait.max.ms": 250}
+IN_BULK: dict[str, Any] = {"fetch.min.bytes": 1_000_000, "fetch.wait.max.ms": 250}
 HEARTBEAT_SECONDS = 1.5
 """A rebalance is heard of with the next heartbeat."""
 COMMIT_PATIENCE = 20.0
@@ -154,12 +154,12 @@ def make_application(
     commit_interval: float | None = None,
     commit_every: int = 10_000,
     exactly_once_offered: bool = True,
-    patient: bool = False,
+    in_bulk: bool = False,
 ) -> StreamApplication:
     """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
 
     `part`: one of several in this process (together.py), with the consumer group `gridpulse-<name>-<part>`, and so with offsets
-    and state of its own. `commit_every` 0: only the interval counts. `patient`: records are fetched by the megabyte, or after a
+    and state of its own. `commit_every` 0: only the interval counts. `in_bulk`: records are fetched by the megabyte, or after a
     quarter of a second, rather than each as it comes, which costs broker and app less. Topics must exist (ensure_topics);
     changelog topics are made by Quix.
     """
@@ -167,7 +167,7 @@ def make_application(
         **CLIENT,
         "session.timeout.ms": int(settings.session_seconds * 1000),
         "heartbeat.interval.ms": int(min(HEARTBEAT_SECONDS, settings.session_seconds / 4) * 1000),
-        **(PATIENT if patient else PROMPT),
+        **(IN_BULK if in_bulk else PROMPT),
         "fetch.message.max.bytes": 4_194_304,
         "queued.max.messages.kbytes": 16_384,  # half a second of what the quickest app takes; a backlog fills it in each of them
         "statistics.interval.ms": 1000,

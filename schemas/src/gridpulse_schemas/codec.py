@@ -96,6 +96,8 @@ class Codec:
         writer = self._writer(schema_id)
         if _short_name(writer) != name:
             raise DecodeError("schema_mismatch", f"a {_short_name(writer)}, where {name} belongs")
+        if writer is self._readers[name]:
+            return generic.decode_own(message, 5, writer)
         return generic.decode_record(message, 5, writer, self._readers[name])
 
     def _writer(self, schema_id: int) -> Any:

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from gridpulse_native.http import HTTP
 from gridpulse_runtime.health import Health, serve
 
 
@@ -22,7 +23,7 @@ class Served:
         self.port = self.server.server_address[1]
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
+        return HTTP.get(f"http://127.0.0.1:{self.port}{path}", timeout=10)
 
 
 @pytest.fixture

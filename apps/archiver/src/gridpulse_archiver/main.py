@@ -37,7 +37,7 @@ def run(settings: ArchiverSettings, health: Health) -> None:
         commit_interval=settings.archive_interval,
         commit_every=MOST_MESSAGES,
         exactly_once_offered=False,
-        patient=True,
+        in_bulk=True,
     )
     archive = Archive(bucket, topic_ids(settings, TOPICS))
     wire(app, codec, ArchiveSink(archive, box, settings.archive_rows))

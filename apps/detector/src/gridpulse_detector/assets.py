@@ -91,13 +91,11 @@ class AssetBook:
 
     def put(self, asset_id: str, rating: Rating) -> None:
         """Learn, or correct, one asset. A rating that is no positive number is unknown: nothing is divided by it."""
-        if not (0 < rating.voltage < math.inf and 0 < rating.current < math.inf and 0 <= rating.power < math.inf):
-            rating = replace(
-                rating,
-                voltage=positive(rating.voltage, UNKNOWN.voltage),
-                current=positive(rating.current, UNKNOWN.current),
-                power=positive(rating.power, UNKNOWN.power),
-            )
+        voltage = positive(rating.voltage, UNKNOWN.voltage)
+        current = positive(rating.current, UNKNOWN.current)
+        power = positive(rating.power, UNKNOWN.power)
+        if (voltage, current, power) != (rating.voltage, rating.current, rating.power):
+            rating = replace(rating, voltage=voltage, current=current, power=power)
         if self._ratings.get(asset_id) != rating:
             self._ratings[asset_id] = rating
             self.version += 1

@@ -63,7 +63,7 @@ def readings_app(settings: InfluxSinkSettings, influx: Influx, health: Health) -
         part="readings",
         commit_interval=ALL_SECONDS if everything else AROUND_SECONDS,
         exactly_once_offered=False,
-        patient=True,
+        in_bulk=True,
     )
     lines = ReadingLines()
     if everything:
