@@ -283,7 +283,7 @@ def pipeline() -> dashboard.Dashboard:
                     lines(
                         "Since the last checkpoint",
                         "Age of the last complete checkpoint, the oldest of an app. Normal: a saw of its interval (ingest 1 s, "
-                        "detector 10 s, archiver 60 s). Growing: it cannot commit; after a crash all since then is done again.",
+                        "detector 30 s, archiver 60 s). Growing: it cannot commit; after a crash all since then is done again.",
                         "s",
                         *each("time() - min(gridpulse_APP_last_checkpoint_timestamp_seconds)"),
                         empty="no app answers",

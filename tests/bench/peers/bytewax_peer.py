@@ -1,4 +1,4 @@
-"""Bytewax: one stateful step keyed by feeder, plain Python a reading, state kept every 10 s.
+"""Bytewax: one stateful step keyed by feeder, plain Python a reading, state kept every 30 s.
 
 Arguments: bootstrap, registry, topic in, topic out, folder of the state, `batch` or `single`. Output as of the Java peers, which
 do the same detection: their Detection.java.
@@ -166,7 +166,7 @@ def main(bootstrap: str, registry: str, topic_in: str, topic_out: str, folder: s
     out = op.map("encode", judged, lambda pair: KafkaSinkMessage(None, pair[1].encode()))
     op.output("out", out, KafkaSink([bootstrap], topic_out))
     init_db_dir(Path(folder), 1)
-    cli_main(flow, epoch_interval=timedelta(seconds=10), recovery_config=RecoveryConfig(folder))
+    cli_main(flow, epoch_interval=timedelta(seconds=30), recovery_config=RecoveryConfig(folder))
 
 
 if __name__ == "__main__":

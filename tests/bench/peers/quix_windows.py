@@ -27,7 +27,7 @@ def main(bootstrap: str, registry: str, topic_in: str, topic_out: str, group: st
         consumer_group=group,
         auto_offset_reset="earliest",
         state_dir=Path(state),
-        commit_interval=10.0,
+        commit_interval=30.0,
         loglevel="WARNING",
     )
     count = 0

@@ -20,7 +20,7 @@ import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
-/** Apache Flink: one keyed process function, state on the heap, a checkpoint every 10 s. Arguments as of StreamsPeer. */
+/** Apache Flink: one keyed process function, state on the heap, a checkpoint every 30 s. Arguments as of StreamsPeer. */
 public final class FlinkPeer {
     /** A feeder's keys are entries of its MapState. */
     private static final class Judge extends KeyedProcessFunction<String, Tuple2<String, byte[]>, String> {
@@ -88,7 +88,7 @@ public final class FlinkPeer {
         settings.setString("state.backend.type", "hashmap");
         settings.setString("pipeline.object-reuse", "true");
         StreamExecutionEnvironment flow = StreamExecutionEnvironment.createLocalEnvironment(1, settings);
-        flow.enableCheckpointing(10_000);
+        flow.enableCheckpointing(30_000);
         KafkaSource<Tuple2<String, byte[]>> source = KafkaSource.<Tuple2<String, byte[]>>builder()
                 .setBootstrapServers(options[0])
                 .setTopics(options[1])

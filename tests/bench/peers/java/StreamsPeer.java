@@ -67,7 +67,7 @@ public final class StreamsPeer {
         settings.put(StreamsConfig.APPLICATION_ID_CONFIG, options[3]);
         settings.put(StreamsConfig.STATE_DIR_CONFIG, options[4]);
         settings.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
-        settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 10_000);
+        settings.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, 30_000);
         settings.put(StreamsConfig.STATESTORE_CACHE_MAX_BYTES_CONFIG, 256L << 20);
         settings.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
         settings.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.ByteArraySerde.class);
