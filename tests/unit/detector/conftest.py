@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Change, Detector, Outcome
+from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Detector
 from gridpulse_detector.layout import FeederState
+from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.ruleset import Rules
 from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
 
@@ -119,7 +120,7 @@ class Feeder:
     @property
     def state(self) -> FeederState:
         detector = self.detector
-        return FeederState.unpack(self.store[STATE_KEY], detector._shape, detector._layout)
+        return FeederState.unpack(self.store[STATE_KEY], detector._bench.shape, detector._layout)
 
     @property
     def meters(self) -> list[str]:

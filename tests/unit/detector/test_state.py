@@ -41,8 +41,8 @@ def test_bytes_and_back(feeder: Make, readings: list[tuple[int, int, int]]) -> N
 def test_no_bytes_are_a_fresh_state(feeder: Make) -> None:
     one = feeder()
     detector = one.detector
-    state = FeederState.unpack(None, detector._shape, detector._layout)
-    again = FeederState.unpack(state.pack(), detector._shape, detector._layout)
+    state = FeederState.unpack(None, detector._bench.shape, detector._layout)
+    again = FeederState.unpack(state.pack(), detector._bench.shape, detector._layout)
     assert again.pack() == state.pack()
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.detection import Detector, Outcome
+from gridpulse_detector.detection import Detector
+from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import MemoryStore
 from gridpulse_schemas import DecodeError, Origin, ReadingBatch, Roster

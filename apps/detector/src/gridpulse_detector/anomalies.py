@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gridpulse_detector.detection import Change
 from gridpulse_detector.episodes import CLOSED
+from gridpulse_detector.outcome import Change
 from gridpulse_detector.reasons import reason
 from gridpulse_detector.rules import FIXED
 from gridpulse_detector.ruleset import Rules

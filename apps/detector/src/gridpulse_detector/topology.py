@@ -11,8 +11,9 @@ from quixstreams.dataframe import StreamingDataFrame
 
 from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
-from gridpulse_detector.detection import Detector, Outcome
+from gridpulse_detector.detection import Detector
 from gridpulse_detector.layout import MINUTE_MS
+from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.rollups import added_up, minute_value, rollup_record
 from gridpulse_runtime.application import StreamApplication, before_checkpoint, bytes_topic, transaction_of
 from gridpulse_runtime.redriven import redriven_for

@@ -12,6 +12,7 @@ from gridpulse_detector import kernel
 from gridpulse_detector.layout import FeederState, origin_row
 from gridpulse_detector.windows import Store
 from gridpulse_detector.wiring import Wiring
+from gridpulse_detector.workbench import Workbench
 from gridpulse_schemas import COLUMNS, ReadingBatch
 from gridpulse_schemas.columnar import (
     BASE,
@@ -86,17 +87,18 @@ class Scratch(NamedTuple):
 class Usual:
     """A feeder as a batch left it, ready for the next one like it; of no use once anything else has touched its state."""
 
-    __slots__ = ("arguments", "ends", "episodes", "places", "scratch", "state", "store", "wiring")
+    __slots__ = ("arguments", "bench", "ends", "episodes", "grown", "places", "scratch", "state", "store", "wiring")
 
     def __init__(
         self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, wiring: Wiring,
-        places: npt.NDArray[np.int32], judging: tuple[Any, ...],
+        places: npt.NDArray[np.int32], bench: Workbench,
     ) -> None:  # fmt: skip
-        """`ends` of a message, see `ends_of`; `places` int32 (rows,); `judging` what the kernel takes besides rows."""
+        """`ends` of a message, see `ends_of`; `places` int32 (rows,)."""
         self.ends, self.state, self.store, self.wiring, self.places = ends, state, store, wiring, places
         self.scratch, self.episodes = scratch.first(places.size), state.episodes
+        self.bench, self.grown = bench, bench.grown
         head, tail = (np.frombuffer(end, np.uint8) for end in ends)
-        self.arguments = (head, tail, WIDTHS, *self.scratch, state.origins, places, *judging)
+        self.arguments = (head, tail, WIDTHS, *self.scratch, state.origins, places, *bench.judging(state, wiring))
 
     def judge(self, message: bytes, offset: int) -> tuple[int, int, int, int, int]:
         """See `judge_usual`."""
@@ -110,10 +112,9 @@ class Usual:
             int(found[INTERVAL]), offset,
         )  # fmt: skip
 
-    @property
     def is_current(self) -> bool:
-        """Whether the state's arrays are those it had: while judging, only room for episodes is made or given back."""
-        return self.episodes is self.state.episodes
+        """Whether the arrays are those it had: of the state's, only the episodes get and lose room while judging."""
+        return self.episodes is self.state.episodes and self.grown == self.bench.grown
 
 
 def ends_of(message: bytes, batch: ReadingBatch) -> tuple[bytes, bytes] | None:
