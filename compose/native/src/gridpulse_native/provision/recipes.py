@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gridpulse_native.provision.class_archive import archive_classes
 from gridpulse_native.provision.golang import GoProgram, build_program
 from gridpulse_native.provision.maven import copy_archive, copy_libraries
 from gridpulse_native.provision.toolchain import require
@@ -126,6 +127,7 @@ class Recipe:
 
 def _make_kafka(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_libraries(shop, tools["mvn"], KAFKA_ARTIFACTS)
+    archive_classes(shop)
 
 
 def _make_apicurio(shop: Workshop, tools: Mapping[str, str]) -> None:
@@ -202,7 +204,7 @@ def _contains(copy: Path, original: Path) -> bool:
 
 KAFKA = Recipe(
     name="kafka",
-    version=KAFKA_VERSION,
+    version=f"{KAFKA_VERSION}-jsa",
     tools=("java", "mvn"),
     otherwise="Or set GRIDPULSE_KAFKA_BOOTSTRAP to a running broker.",
     make=_make_kafka,

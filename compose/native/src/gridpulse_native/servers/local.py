@@ -202,7 +202,8 @@ class LocalServer(Server):
 
     def _spawn(self, command: Command) -> Process:
         environment = {**self._site.settings.environ, **command.environment}
-        return Process(command.words, log=self._log, directory=self._product.directory, environment=environment)
+        directory = command.directory or self._product.directory
+        return Process(command.words, log=self._log, directory=directory, environment=environment)
 
     def _run_to_end(self, command: Command) -> None:
         process = self._process = self._spawn(command)

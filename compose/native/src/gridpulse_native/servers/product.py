@@ -17,10 +17,11 @@ __all__ = ["Command", "Product"]
 
 @dataclass(frozen=True)
 class Command:
-    """A program, its arguments, and what is added to its environment."""
+    """A program, its arguments, what is added to its environment, and where it runs: with the server's data where None."""
 
     words: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    directory: Path | None = None
 
 
 @dataclass(frozen=True)
