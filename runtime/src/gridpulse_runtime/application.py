@@ -169,6 +169,7 @@ def make_application(
         "heartbeat.interval.ms": int(min(HEARTBEAT_SECONDS, settings.session_seconds / 4) * 1000),
         **(IN_BULK if in_bulk else PROMPT),
         "fetch.message.max.bytes": 4_194_304,
+        "fetch.max.bytes": 8_388_608,  # an answer stays in memory until the last of its records is taken
         "queued.max.messages.kbytes": 16_384,  # half a second of what the quickest app takes; a backlog fills it in each of them
         "statistics.interval.ms": 1000,
         "stats_cb": metrics.take_statistics,
