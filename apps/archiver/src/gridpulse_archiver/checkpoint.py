@@ -47,6 +47,8 @@ class Archive:
         self._ledger = Ledger(store)
         self._sweep = Sweep(store, self._ledger)
         self._ends: dict[tuple[str, int], int] = {}
+        self._clean: dict[tuple[str, int], list[str]] = {}
+        """Series of the newest entry, where we made it and nothing went wrong since."""
 
     def add(self, stretch: Stretch) -> None:
         """Archive what of `stretch` is not archived yet; may be called again with the same, which then changes nothing.
@@ -56,11 +58,13 @@ class Archive:
         here = (stretch.topic, stretch.partition)
         if here not in self._ends:
             self._ends[here] = self._end_of_chain(stretch)
+        clean = self._clean.pop(here, [])
         while stretch.last > self._ends[here]:
             stretch.drop_through(self._ends[here])
-            entry = self._take_turn(stretch, self._ends[here] + 1)
-            self._sweep.after(entry)
+            entry, is_ours = self._take_turn(stretch, self._ends[here] + 1)
+            clean = self._sweep.after(entry, clean if is_ours else ())
             self._ends[here] = entry.last
+        self._clean[here] = clean
 
     def _end_of_chain(self, stretch: Stretch) -> int:
         newest = self._ledger.newest(stretch.topic, stretch.partition, stretch.first)
@@ -75,23 +79,23 @@ class Archive:
         self._sweep.after(newest)  # its writer may have died before it could
         return newest.last
 
-    def _take_turn(self, stretch: Stretch, begin: int) -> Entry:
-        """The entry that begins at `begin`: of this stretch, or of who was there first."""
+    def _take_turn(self, stretch: Stretch, begin: int) -> tuple[Entry, bool]:
+        """The entry that begins at `begin`: of this stretch, or of who was there first; and whether it is ours."""
         winner = self._ledger.read(stretch.topic, stretch.partition, begin)
         if winner is not None:
-            return winner
+            return winner, False
         entry = stretch.entry(begin, self._topic_ids.get(stretch.topic, ""), self._put(stretch, begin))
         if self._ledger.create(entry):
             metrics.ROWS.labels(FOLDERS[stretch.topic]).inc(entry.rows)
             metrics.GAPS.labels(stretch.topic).inc(entry.last - entry.first + 1 - entry.records)
-            return entry
+            return entry, True
         winner = self._ledger.read(stretch.topic, stretch.partition, begin)
         assert winner is not None  # noqa: S101  an entry is never removed
         metrics.OVERTAKEN.inc()
         log.warning("another writer archived this first", topic=stretch.topic, partition=stretch.partition, offset=begin)
         if winner.last != entry.last:  # else the names are the same, and so are the rows
             self._store.remove(stored.name for stored in entry.objects)
-        return winner
+        return winner, False
 
     def _put(self, stretch: Stretch, begin: int) -> tuple[Stored, ...]:
         stored = []

@@ -1,6 +1,6 @@
 """Removes what aborted writes left: objects that no entry of the ledger names, nor ever can."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 import structlog
@@ -20,7 +20,7 @@ class SweptStore(Protocol):
     """What a sweep asks of a bucket. All raise UnavailableError."""
 
     def names(self, prefix: str, after: str = "") -> Iterator[str]:
-        """Names that begin with `prefix`, in order."""
+        """Names that begin with `prefix` and come after `after`, in order."""
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove what is there of these."""
@@ -38,14 +38,22 @@ class Sweep:
         self._ledger = ledger
         self._lasts: dict[tuple[str, int, int], int] = {}
 
-    def after(self, entry: Entry) -> None:
-        """Clean the folders that `entry`, which is in the ledger, has objects in. Raises UnavailableError."""
+    def after(self, entry: Entry, clean: Collection[str] = ()) -> list[str]:
+        """Clean the series that `entry`, which is in the ledger, has objects in, and give their names.
+
+        Of those in `clean` nothing was left before this entry, and only what comes with it or later is looked at: an hour has an
+        object of every checkpoint. Raises UnavailableError.
+        """
         self._remember(entry)
+        cleaned = []
         for stored in entry.objects:
             name = ObjectName.parse(stored.name)
             assert name is not None  # noqa: S101  written by us
-            found = map(ObjectName.parse, self._store.names(f"{name.series}-"))
+            after = f"{name.series}-{entry.first:020d}" if name.series in clean else ""
+            found = map(ObjectName.parse, self._store.names(f"{name.series}-", after))
             self.clean([each for each in found if each is not None and each.series == name.series], entry.last)
+            cleaned.append(name.series)
+        return cleaned
 
     def clean(self, objects: list[ObjectName], end: int) -> None:
         """Remove those of `objects` that were left; `end` is an offset that the chain has reached. Raises UnavailableError."""
