@@ -24,7 +24,6 @@ from gridpulse_influx_sink.influx import FASTEST, Influx
 from gridpulse_influx_sink.reading_lines import ReadingLines
 from gridpulse_influx_sink.settings import InfluxSinkSettings
 from gridpulse_influx_sink.sink import PointSink
-from gridpulse_influx_sink.units import Points
 from gridpulse_native import Stack
 from gridpulse_schemas import ReadingBatch, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
@@ -64,9 +63,8 @@ def run(sink: PointSink, messages: list[bytes]) -> int:
     for offset, message in enumerate(messages):
         batch = decode_batch(message, 0)
         assert batch is not None
-        made = lines.of(batch)
-        points += len(made)
-        sink.add(Points("readings", made, message), batch.feeder_id.encode(), 0, None, "meter.readings.valid", 0, offset)
+        points += batch.rows
+        sink.add(lines.points(batch, message), batch.feeder_id.encode(), 0, None, "meter.readings.valid", 0, offset)
         if sink.full():
             sink.flush()
     sink.flush()

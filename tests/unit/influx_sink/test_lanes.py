@@ -15,7 +15,7 @@ KEYS = [next(key for key in (b"feeder-%d" % n for n in count()) if hash(key) % 2
 
 
 def unit(key: bytes, offset: int, points: int = 1) -> Unit:
-    return Unit(Points("readings", ["readings v=1 1"] * points, b""), key, "meter.readings.valid", 0, offset, 0)
+    return Unit(Points.of("readings", ["readings v=1 1"] * points, b""), key, "meter.readings.valid", 0, offset, 0)
 
 
 def test_two_keys_are_written_at_once() -> None:

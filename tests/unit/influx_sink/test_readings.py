@@ -124,7 +124,7 @@ class Bench:
         message = self.message(feeder, second, headers=headers)
         with context(VALID):
             points = self.step(message.value(), message.key(), message.timestamp()[1], headers, self.state(feeder))
-        return points.lines if points else []
+        return points.lines() if points else []
 
     def tell(self, event: dict[str, Any]) -> None:
         key = event["feeder_id"].encode()
@@ -137,7 +137,7 @@ class Bench:
         return self.states.setdefault(feeder, State())
 
     def past(self) -> list[str]:
-        return [line for unit in self.look_back.units(self.look_back.take()) for line in unit.points.lines]
+        return [line for unit in self.look_back.units(self.look_back.take()) for line in unit.points.lines()]
 
 
 @contextmanager
@@ -229,7 +229,7 @@ def test_all_means_every_row(bench: Bench) -> None:
     with context(VALID):
         points = Everything(bench.codec, bench.lines, bench.buried.append)(message.value(), message.key(), T0, None)
     assert points is not None
-    assert len(points.lines) == 5
+    assert len(points.lines()) == 5
 
 
 class Checkpoint:

@@ -51,7 +51,7 @@ def add(sink: PointSink, record: dict[str, Any], offset: int, topic: str = "grid
 
 def add_lines(sink: PointSink, lines: list[str], offset: int, topic: str = "meter.readings.valid") -> None:
     measurement = {"grid.anomalies": "anomalies", "grid.rollups": "rollups"}.get(topic, "readings")
-    sink.add(Points(measurement, lines, b"raw%d" % offset), b"feeder-1", 1_700_000_000_000, None, topic, 0, offset)
+    sink.add(Points.of(measurement, lines, b"raw%d" % offset), b"feeder-1", 1_700_000_000_000, None, topic, 0, offset)
 
 
 def test_all_is_written_at_flush(sink: PointSink, influx: FakeInflux, event: Make, rollup: Make) -> None:
@@ -136,11 +136,18 @@ def test_writes_are_bounded_and_a_full_sink_says_so(sink: PointSink, influx: Fak
     assert not sink.full()
 
 
+def test_readings_without_a_value_are_no_write(sink: PointSink, influx: FakeInflux, box: Any) -> None:
+    sink.add(Points("readings", 100, list, b""), b"feeder-1", 0, None, "meter.readings.valid", 0, 1)
+    sink.flush()
+    assert influx.writes == []
+    assert box.sent == []
+
+
 def test_the_points_of_a_feeder_are_written_together_and_in_their_order(sink: PointSink, influx: FakeInflux) -> None:
     for offset in range(FULL_POINTS // 100):
         feeder = f"feeder-{offset % (FULL_POINTS // POINTS_PER_WRITE)}"
         lines = [f"readings,feeder={feeder} v={offset} {point}" for point in range(100)]
-        sink.add(Points("readings", lines, b""), feeder.encode(), 0, None, "meter.readings.valid", 0, offset)
+        sink.add(Points.of("readings", lines, b""), feeder.encode(), 0, None, "meter.readings.valid", 0, offset)
     sink.flush()
     for first in range(0, FULL_POINTS, POINTS_PER_WRITE):
         written = [line.split() for line in influx.lines[first : first + POINTS_PER_WRITE]]

@@ -53,7 +53,7 @@ class Lane:
     def put(self, unit: Unit) -> None:
         """Take `unit`; waits for the write before, if this one is full."""
         self._units.append(unit)
-        self._points += len(unit.points.lines)
+        self._points += unit.points.most
         if self._points >= POINTS_PER_WRITE:
             self.send()
 

@@ -8,7 +8,7 @@ from confluent_kafka import Message
 
 from gridpulse_influx_sink import metrics
 from gridpulse_influx_sink.reading_lines import ReadingLines
-from gridpulse_influx_sink.units import Points, Unit
+from gridpulse_influx_sink.units import Unit
 from gridpulse_influx_sink.watch import Past, rows_in
 from gridpulse_runtime.partitions import PartitionReader
 from gridpulse_runtime.redriven import redriven_for
@@ -92,5 +92,5 @@ class LookBack:
         rows = rows_in([past.window for past in pasts], batch)
         if not rows.size:
             return None
-        points = Points("readings", self.lines.of(batch, rows), message.value())
+        points = self.lines.points(batch, message.value(), rows)
         return Unit(points, message.key(), VALID, message.partition(), message.offset(), message.timestamp()[1])

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import orjson
 
 from gridpulse_influx_sink.line_protocol import tag
+from gridpulse_influx_sink.units import Points
 from gridpulse_schemas import COLUMN_NAMES, ReadingBatch, Roster
 
 __all__ = ["ReadingLines"]
@@ -21,11 +22,19 @@ KNOWN_IDS = 2_000_000
 
 
 class ReadingLines:
-    """Makes lines of batches: measurement `readings`, tags feeder and meter, a field a measurement, the reading's own time."""
+    """Makes lines of batches: measurement `readings`, tags feeder and meter, a field a measurement, the reading's own time.
+
+    For any thread.
+    """
 
     def __init__(self) -> None:
         self._series: dict[tuple[str, Roster], list[str]] = {}
         self._ids = 0
+
+    def points(self, batch: ReadingBatch, raw: bytes, rows: Rows | None = None) -> Points:
+        """Points of `rows` of `batch`, all where None, which was decoded from `raw`."""
+        count = batch.rows if rows is None else rows.size
+        return Points("readings", count, lambda: self.of(batch, rows), raw)
 
     def of(self, batch: ReadingBatch, rows: Rows | None = None) -> list[str]:
         """Lines of `rows` of `batch`, all where None. A value that is missing is no field, a row without values no line."""

@@ -93,7 +93,7 @@ class Everything:
         """All rows; None where it cannot be read, which is dead-lettered."""
         del timestamp, headers
         batch = self.read(value, key)
-        return None if batch is None else Points("readings", self.lines.of(batch), value)
+        return None if batch is None else self.lines.points(batch, value)
 
     def read(self, value: Any, key: Any) -> ReadingBatch | None:
         """Decode, or bury and give None."""
@@ -149,4 +149,4 @@ class Around:
         rows = watch.rows(batch)
         if watch.forget(batch.span()[1]):
             state.set_bytes(WATCHED, watch.pack()) if len(watch) else state.delete(WATCHED)
-        return Points("readings", self.lines.of(batch, rows), raw) if rows.size else None
+        return self.lines.points(batch, raw, rows) if rows.size else None

@@ -38,7 +38,7 @@ def wire(app: Application, codec: Codec, sink: PointSink) -> None:
         frame = frame.filter(lambda taken: taken is not None)
         frame = frame.filter(repeat_counter(topic), stateful=True, metadata=True)
         frame = frame.apply(
-            lambda taken, measurement=measurement, lines_of=lines_of: Points(measurement, lines_of(taken.record), taken.raw)
+            lambda taken, measurement=measurement, lines_of=lines_of: Points.of(measurement, lines_of(taken.record), taken.raw)
         )
         frame.sink(sink)
 
