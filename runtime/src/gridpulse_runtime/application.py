@@ -23,6 +23,7 @@ from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import CLIENT, AppSettings
 from gridpulse_runtime.straight import StraightLoop
+from gridpulse_runtime.watermarks import Watermarks
 from gridpulse_schemas.topics import TOPICS
 
 __all__ = [
@@ -77,8 +78,9 @@ COORDINATOR_AWAY = (
 class StreamApplication(StraightLoop):
     """An Application that may run in any thread: signals are the main thread's (see together.py).
 
-    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Changelog topics
-    are compacted early, so that what a lost state is rebuilt from stays small.
+    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where partitions
+    begin and end is asked for all of an assignment at once (watermarks.py). Changelog topics are compacted early, so that what
+    a lost state is rebuilt from stays small.
     """
 
     def _run_dataframe(self, sink: Any = None) -> None:
@@ -96,7 +98,13 @@ class StreamApplication(StraightLoop):
     def _get_internal_consumer(self, *args: Any, **options: Any) -> Any:
         consumer = super()._get_internal_consumer(*args, **options)
         consumer.commit = patient(consumer.commit)
+        self._watermarks = Watermarks(consumer.get_watermark_offsets, lambda: self._topic_manager._admin.admin_client)  # noqa: SLF001
+        consumer.get_watermark_offsets = self._watermarks
         return consumer
+
+    def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
+        with self._watermarks.of(topic_partitions):
+            super()._assign_partitions(topic_partitions)
 
     def _setup_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
