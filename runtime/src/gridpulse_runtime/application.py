@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +19,7 @@ from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
 from quixstreams.sinks import BaseSink
 from quixstreams.state.rocksdb import RocksDBOptions
 
+from gridpulse_runtime.damage import opening
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
@@ -103,7 +105,8 @@ class StreamApplication(StraightLoop):
         return consumer
 
     def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
-        with self._watermarks.of(topic_partitions):
+        has_state = bool(self._state_manager.stores)
+        with self._watermarks.of(topic_partitions), opening(self._config.state_dir) if has_state else nullcontext():
             super()._assign_partitions(topic_partitions)
 
     def _setup_signal_handlers(self) -> None:

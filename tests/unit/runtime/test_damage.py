@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rocksdict import Options, Rdict
 
-from gridpulse_runtime.damage import discard_damaged, is_damage, mark_damaged
+from gridpulse_runtime.damage import discard_damaged, is_damage, mark_damaged, opening
 
 
 @pytest.fixture
@@ -78,3 +80,27 @@ def test_a_marked_directory_is_deleted_at_the_next_start_only(state_dir: Path) -
     discard_damaged(state_dir)
     assert not state_dir.exists()
     mark_damaged(state_dir)  # nothing to mark: said, not raised
+
+
+HANGS = """
+import re, sys
+from pathlib import Path
+from gridpulse_runtime.damage import opening
+with opening(Path(sys.argv[1]), patience=0.2):
+    re.match(r"(a+)+$", "a" * 60 + "b")  # for ever, and holding Python's lock, as RocksDB does over some damage
+"""
+
+
+def test_a_process_that_opens_for_ever_ends_and_its_state_is_not_trusted(state_dir: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGS, state_dir], capture_output=True, text=True, check=False, timeout=60)
+    assert ended.returncode == 1
+    assert "Timeout" in ended.stderr
+    discard_damaged(state_dir)
+    assert not state_dir.exists()
+
+
+def test_what_was_opened_is_kept(state_dir: Path) -> None:
+    with opening(state_dir):
+        assert read_all(state_dir) == 1000
+    discard_damaged(state_dir)
+    assert read_all(state_dir) == 1000
