@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Hashable
-from contextlib import nullcontext
 from functools import cached_property
 from typing import Any
 
@@ -105,8 +104,7 @@ class StreamApplication(StraightLoop):
         return consumer
 
     def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
-        has_state = bool(self._state_manager.stores)
-        with self._watermarks.of(topic_partitions), opening(self._config.state_dir) if has_state else nullcontext():
+        with self._watermarks.of(topic_partitions):
             super()._assign_partitions(topic_partitions)
 
     def _setup_signal_handlers(self) -> None:
@@ -215,6 +213,8 @@ def make_application(
         on_message_processed=lambda topic, *_: count(topic, 1),
         on_turn=count,
     )
+    state = app._state_manager  # noqa: SLF001
+    state.on_partition_assign = opening(settings.state_dir / name)(state.on_partition_assign)
     tell_checkpoints(app, metrics)
     each_turn(app, gc.collect, every=COLLECT_SECONDS)
     return app

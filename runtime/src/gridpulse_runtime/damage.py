@@ -17,8 +17,10 @@ __all__ = ["discard_damaged", "is_damage", "mark_damaged", "opening"]
 
 log = structlog.get_logger(__name__)
 MARK = "DAMAGED"
-PATIENCE = 30.0
+PATIENCE = 45.0
+"""For the stores of one partition, which take some tenths of a second; Quix tries one that another process has locked for 30."""
 ONE_BY_ONE = threading.Lock()
+"""The timer is the process's: the parts of one open their states in turn."""
 SIGNS = ("corruption", "no such file or directory", "checksum mismatch", "unknown column family", "truncated")
 """Of messages of RocksDB (https://github.com/facebook/rocksdb/blob/main/include/rocksdb/status.h) about files it cannot use."""
 
