@@ -18,7 +18,6 @@ from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
 from quixstreams.sinks import BaseSink
 from quixstreams.state.rocksdb import RocksDBOptions
 
-from gridpulse_runtime.damage import opening
 from gridpulse_runtime.health import Health
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
@@ -213,8 +212,6 @@ def make_application(
         on_message_processed=lambda topic, *_: count(topic, 1),
         on_turn=count,
     )
-    state = app._state_manager  # noqa: SLF001
-    state.on_partition_assign = opening(settings.state_dir / name)(state.on_partition_assign)
     tell_checkpoints(app, metrics)
     each_turn(app, gc.collect, every=COLLECT_SECONDS)
     return app

@@ -1,6 +1,10 @@
 """Failures, each named by what is to be done."""
 
-__all__ = ["RefusedError", "UnavailableError", "UsageError"]
+__all__ = ["DamagedStateError", "RefusedError", "UnavailableError", "UsageError"]
+
+
+class DamagedStateError(Exception):
+    """The state on disk lacks what it says it holds: it is deleted at the next start, and rebuilt from the changelog."""
 
 
 class RefusedError(Exception):

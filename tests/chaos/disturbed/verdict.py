@@ -31,6 +31,7 @@ __all__ = ["Verdict", "judge", "messages"]
 
 Change = tuple[str, int, str]
 """anomaly_id, revision, state."""
+Event = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ def judge(pipeline: Pipeline) -> Verdict:
     archive = fetched(pipeline)
     readings, wrong = archived_once(pipeline, codec, archive)
     oracle = replayed(pipeline, codec, archive)
-    wrong += differences("grid.anomalies", oracle, sent(pipeline, codec))
+    found = sent(pipeline, codec)
+    wrong += differences("grid.anomalies", set(oracle), set(found)) + told_of(oracle, found)
     last = {name: (revision, state) for name, revision, state in sorted(oracle)}
     wrong += differences("InfluxDB", {(name, *rest) for name, rest in last.items()}, set(points(pipeline)))
-    wrong += differences("the webhook receiver", oracle, delivered(pipeline))
+    wrong += differences("the webhook receiver", set(oracle), delivered(pipeline))
     for topic in (READINGS_DLQ, SINKS_DLQ, ALERTS_DLQ):
         letters = sum(1 for _ in messages(pipeline.bootstrap, topic))
         wrong += [f"{letters} dead letters in {topic}"] if letters else []
@@ -86,7 +88,7 @@ def archived_once(pipeline: Pipeline, codec: Codec, archive: Path) -> tuple[int,
     return int(columns[2].sum()), told + ([f"and {len(wrong) - 10} messages more"] if len(wrong) > 10 else [])
 
 
-def replayed(pipeline: Pipeline, codec: Codec, archive: Path) -> set[Change]:
+def replayed(pipeline: Pipeline, codec: Codec, archive: Path) -> dict[Change, Event]:
     """Changes of anomalies that a replay of the archive, with no broker, gives."""
     assets, out = pipeline.folder / "assets.jsonl", pipeline.folder / "oracle.jsonl"
     newest = {message.key(): codec.decode("Asset", message.value()) for message in messages(pipeline.bootstrap, ASSETS)}
@@ -94,16 +96,17 @@ def replayed(pipeline: Pipeline, codec: Codec, archive: Path) -> set[Change]:
     command = [Path(sys.executable).parent / "gridpulse-detector", "replay", archive, "--assets", assets, "--out", out]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **pipeline.environment})
     assert done.returncode == 0, done.stderr[-3000:]
-    return {change(json.loads(line)) for line in out.read_text().splitlines()}
+    return {change(event): event for event in map(json.loads, out.read_text().splitlines())}
 
 
 def change(event: dict[str, Any]) -> Change:
     return event["anomaly_id"], event["revision"], event["state"]
 
 
-def sent(pipeline: Pipeline, codec: Codec) -> set[Change]:
+def sent(pipeline: Pipeline, codec: Codec) -> dict[Change, Event]:
     """Changes in grid.anomalies, where a repeat is allowed: its readers drop it."""
-    return {change(codec.decode("AnomalyEvent", message.value())) for message in messages(pipeline.bootstrap, ANOMALIES)}
+    events = (codec.decode("AnomalyEvent", message.value()) for message in messages(pipeline.bootstrap, ANOMALIES))
+    return {change(event): event for event in events}
 
 
 def delivered(pipeline: Pipeline) -> set[Change]:
@@ -140,6 +143,17 @@ def differences(where: str, expected: set[Change], found: set[Change]) -> list[s
     return told + (
         [f"{where} has {len(found - expected)} too many, as {sorted(found - expected)[:3]}"] if found - expected else []
     )
+
+
+def told_of(expected: dict[Change, Event], found: dict[Change, Event]) -> list[str]:
+    """Where to look for what is lacking and what is too much: their feeders and kinds, and from when to when."""
+    wrong = {at: event for at, event in {**expected, **found}.items() if (at in expected) != (at in found)}
+    if not wrong:
+        return []
+    times = sorted(event["detected_at"] for event in wrong.values())
+    last = max(event["detected_at"] for event in expected.values())
+    kinds = Counter((event["feeder_id"], event["kind"], event["state"]) for event in wrong.values())
+    return [f"these were detected {last - times[0]:,} to {last - times[-1]:,} ms before the last of all: {dict(kinds)}"]
 
 
 def fetched(pipeline: Pipeline) -> Path:

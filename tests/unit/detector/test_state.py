@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_detector import detection
-from gridpulse_detector.detection import STATE_KEY
+from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import MemoryStore
+from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas import Origin, ReadingBatch, Roster
 
 Make = Callable[..., Any]
@@ -44,6 +45,26 @@ def test_no_bytes_are_a_fresh_state(feeder: Make) -> None:
     state = FeederState.unpack(None, detector._bench.shape, detector._layout)
     again = FeederState.unpack(state.pack(), detector._bench.shape, detector._layout)
     assert again.pack() == state.pack()
+
+
+@pytest.mark.parametrize("left", [None, b"\nM2\nM1"], ids=["lost", "another"])
+def test_state_without_its_roster_is_damage(feeder: Make, left: bytes | None) -> None:
+    store = MemoryStore()
+    feeder(store=store).send({"meter": "M1", "s": 0, "voltage": 230}, {"meter": "M2", "s": 0, "voltage": 230})
+    del store[ROSTER_KEY]
+    if left is not None:
+        store[ROSTER_KEY] = left
+    with pytest.raises(DamagedStateError, match="feeder F1"):
+        feeder(store=store).send({"meter": "M2", "s": 1, "voltage": 230})
+
+
+def test_state_without_one_of_its_panes_is_damage(feeder: Make, quick: Rules) -> None:
+    one = feeder(quick)
+    for second in range(0, 30, 10):
+        one.send({"s": second, "voltage": 230})
+    del one.store[next(key for key in one.store if key.startswith(b"p"))]
+    with pytest.raises(DamagedStateError, match="pane"):
+        one.send({"s": 100, "voltage": 230})
 
 
 def test_meters_may_join_at_any_time(feeder: Make) -> None:

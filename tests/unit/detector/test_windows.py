@@ -15,6 +15,7 @@ from gridpulse_detector.layout import NEVER, SUMS
 from gridpulse_detector.rollups import added_up, minute_value, rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import ClosedMinute, last_closable
+from gridpulse_runtime.errors import DamagedStateError
 
 Make = Callable[..., Any]
 T0 = 1_700_000_000_000
@@ -111,6 +112,11 @@ def test_added_up_minutes_are_one_minute(minutes: list[dict[str, list[float]]]) 
         assert (count, low, high) == (len(values), min(values), max(values))
         assert total == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
         assert squares == pytest.approx(sum(value * value for value in values))
+
+
+def test_a_window_without_minutes_is_damage() -> None:
+    with pytest.raises(DamagedStateError):
+        added_up([])
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=30))

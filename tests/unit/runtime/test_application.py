@@ -123,21 +123,3 @@ def test_who_lost_its_partitions_owes_nothing() -> None:
     assert not app.told("commit")
     app.assigned = []
     assert app.told("close")
-
-
-def test_a_partitions_state_counts_as_damaged_until_it_is_open(tmp_path: Path) -> None:
-    settings = AppSettings(state_dir=tmp_path)
-    app = make_application(settings, "detector", AppMetrics.of("detector", CollectorRegistry()))
-    seen: list[bool] = []
-    mark = tmp_path / "detector" / "DAMAGED"
-
-    class Store:
-        def assign_partition(self, _: int) -> None:
-            seen.append(mark.exists())
-
-    manager = app._state_manager
-    manager._stores["readings"] = {"default": Store()}  # type: ignore[dict-item]
-    manager._recovery_manager = None
-    manager.on_partition_assign(stream_id="readings", partition=0, committed_offsets={})
-    assert seen == [True]
-    assert not mark.exists()

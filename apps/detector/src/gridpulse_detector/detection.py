@@ -18,6 +18,7 @@ from gridpulse_detector.usual import OTHER, Rows, Scratch, Usual, ends_of
 from gridpulse_detector.windows import MemoryStore, Panes, Store
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
+from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas import ReadingBatch, Roster
 from gridpulse_schemas.columnar import decode_batch, encode_batch
 from gridpulse_schemas.wire import frame
@@ -84,7 +85,8 @@ class Detector:
         """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`.
 
         With a `transaction` the feeder's state stays unpacked until `save`, for further batches of the same transaction. With
-        the `message` that `batch` was read from, in a transaction of this feeder only, the next may go to `judge_usual`.
+        the `message` that `batch` was read from, in a transaction of this feeder only, the next may go to `judge_usual`. Raises
+        DamagedStateError where the store lost what the state refers to.
         """
         self._usual.pop(transaction, None)
         if self.coming is not None:
@@ -157,6 +159,8 @@ class Detector:
             wiring = self._wirings[batch.feeder_id] = Wiring(
                 batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
             )
+            if wiring.crc != state.roster_crc:
+                raise DamagedStateError(f"the roster of feeder {batch.feeder_id} is not the one its state was kept by")
         places = wiring.rows(batch.roster)
         if not wiring.is_current(self._assets) or places is None:
             if places is None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gridpulse_detector.windows import ClosedMinute
+from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas import COLUMNS
 
 __all__ = ["added_up", "minute_value", "rollup_record"]
@@ -24,7 +25,12 @@ def minute_value(feeder: str, minute: ClosedMinute, evidence: dict[str, Any]) ->
 
 
 def added_up(minutes: Sequence[Value]) -> Value:
-    """One value of `minutes`, oldest first: sums and counts add, extremes extend, the evidence is the newest one's."""
+    """One value of `minutes`, oldest first: sums and counts add, extremes extend, the evidence is the newest one's.
+
+    Raises DamagedStateError where there is none: a window is begun with one.
+    """
+    if not minutes:
+        raise DamagedStateError("the minutes of a window are missing from the state")
     signals: dict[str, list[float]] = {}
     for minute in minutes:
         for name, sums in minute["signals"].items():

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, SUMS, FeederState
+from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas.compiled import compiled
 
 __all__ = ["ClosedMinute", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
@@ -52,10 +53,10 @@ class Panes:
         self._store = store
 
     def get(self, index: int) -> bytes:
-        """Bytes of pane `index`. Raises KeyError where the store lost it: state that cannot be trusted."""
+        """Bytes of pane `index`. Raises DamagedStateError where the store lost it."""
         data = self._store.get_bytes(b"p%d" % index)
         if data is None:
-            raise KeyError(f"pane {index} is missing from the state")
+            raise DamagedStateError(f"pane {index} is missing from the state")
         return data
 
     def put(self, index: int, data: bytes) -> None:
