@@ -136,23 +136,24 @@ class Pipeline:
             self._wait(lambda replica=replica: replica.output[1] > 0, f"the first output of {app}", replica.process.last_lines)
 
     def behind(self, app: str) -> dict[str, int]:
-        """Messages that the groups of `app` have not committed, by topic and partition."""
+        """Messages that the groups of `app` have not committed, by topic and partition; where no commit is known, that."""
         connection = {"bootstrap.servers": self.environment["GRIDPULSE_KAFKA_BOOTSTRAP"], "log_level": 0}
         admin = AdminClient(connection)
         groups = [group.group_id for group in admin.list_consumer_groups().result().valid]
         mine = [name for name in groups if name == f"gridpulse-{app}" or name.startswith(f"gridpulse-{app}-")]
         assert mine, f"{app} has no consumer group"
         consumer = Consumer({**connection, "group.id": "chaos-watermarks"})
-        behind = {}
+        behind, known = {}, False
         for group in mine:
             request = [ConsumerGroupTopicPartitions(group)]
             for place in admin.list_consumer_group_offsets(request)[group].result().topic_partitions:
                 if place.topic in TOPICS:
+                    known = True
                     _, end = consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), timeout=10)
                     if place.offset < end:
                         behind[f"{group} {place.topic}/{place.partition}"] = end - place.offset
         consumer.close()
-        return behind
+        return behind if known else {f"no commit of {mine} is known": 1}
 
     def wait_until_done(self, app: str) -> None:
         """Raises AssertionError where it gets no nearer to its end for PATIENCE seconds."""

@@ -21,6 +21,7 @@ from confluent_kafka import Message
 from influxdb_client import InfluxDBClient
 from minio import Minio
 
+from disturbed.apps import APPS
 from disturbed.pipeline import Pipeline
 from gridpulse_runtime.partitions import PartitionReader
 from gridpulse_runtime.settings import KafkaSettings
@@ -48,6 +49,7 @@ def judge(pipeline: Pipeline) -> Verdict:
     codec = Codec(Registry(pipeline.environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
     archive = fetched(pipeline)
     readings, wrong = archived_once(pipeline, codec, archive)
+    wrong += [f"{app} ended before its end: {left}" for app in APPS if (left := pipeline.behind(app))]
     oracle = replayed(pipeline, codec, archive)
     found = sent(pipeline, codec)
     wrong += differences("grid.anomalies", set(oracle), set(found)) + told_of(oracle, found)
