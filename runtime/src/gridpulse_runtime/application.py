@@ -4,7 +4,7 @@ import gc
 import socket
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from functools import cached_property
 from typing import Any
 
@@ -23,7 +23,7 @@ from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import CLIENT, AppSettings
 from gridpulse_runtime.straight import StraightLoop
-from gridpulse_runtime.watermarks import Watermarks
+from gridpulse_runtime.watermarks import Place, Watermarks
 from gridpulse_schemas.topics import TOPICS
 
 __all__ = [
@@ -101,6 +101,13 @@ class StreamApplication(StraightLoop):
         self._watermarks = Watermarks(consumer.get_watermark_offsets, lambda: self._topic_manager._admin.admin_client)  # noqa: SLF001
         consumer.get_watermark_offsets = self._watermarks
         return consumer
+
+    def ends(self, places: Collection[Place], patience: float) -> dict[Place, int]:
+        """The offset after the last committed record of each of `places`, as Kafka says now.
+
+        Raises KafkaException where it does not say within `patience` seconds.
+        """
+        return self._watermarks.ends(places, patience)
 
     def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
         with self._watermarks.of(topic_partitions):
