@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
+from gridpulse_native import Stack
 from gridpulse_runtime.kafka import PRODUCER, connect_codec
 from gridpulse_runtime.settings import KafkaSettings
 from gridpulse_schemas import Codec, ReadingBatch, Roster
@@ -159,6 +160,20 @@ def test_what_is_good_goes_on_and_each_bad_reading_is_buried_alone(start_app: Ma
     newest = max(int(one.timestamps().max()) for one in wire.data)
     until(lambda: [b for b in wire.poll().forwarded if not b.rows and b.base_timestamp > newest], "a heartbeat")
     assert {b.origin for b in wire.forwarded if not b.rows} == {None}
+    assert app.stop() == 0
+
+
+def test_nobody_is_quiet_while_kafka_does_not_answer(start_app: Make, wire: Wire, stack: Stack, until: Until) -> None:
+    app = start_app("ingest", GRIDPULSE_HEARTBEAT_AFTER="5", GRIDPULSE_SESSION_TIMEOUT="60").wait_ready()
+    wire.send(wire.batch())
+    until(lambda: wire.poll().data, "the batch")
+    stack.kafka.pause()
+    time.sleep(6)  # longer than a feeder may be quiet
+    stack.kafka.resume()
+    wire.send(wire.batch(rows=1, columns={"voltage": np.array([999], "<f4")}))
+    until(lambda: 999.0 in wire.poll().voltages, "the reading after the pause")
+    assert [batch.rows for batch in wire.forwarded] == [3, 1]
+    until(lambda: not wire.poll().forwarded[-1].rows, "a heartbeat")
     assert app.stop() == 0
 
 

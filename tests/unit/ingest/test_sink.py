@@ -233,13 +233,14 @@ def test_heartbeats_are_empty_batches_without_origin(ingest: Make, make: Make, c
     one = ingest(heartbeat_after=10)
     one.batch(1, make(rows=3), partition=2)
     clock[0] += 10
-    one.sink.beat({2}, set())
+    one.sink.beat(lambda: ({2}, set()))
     beat = one.forwarded[-1]
     assert (beat.rows, beat.base_timestamp, beat.origin) == (0, T0 + 2 + 10_000, None)
     assert one.broker.sent[-1].key == b"F1"
-    one.sink.beat({0}, {1})  # the partition went elsewhere
+    clock[0] += 10
+    one.sink.beat(lambda: ({0}, {1}))  # the partition went elsewhere
     clock[0] += 100
-    one.sink.beat({2}, set())
+    one.sink.beat(lambda: ({2}, set()))
     assert len(one.forwarded) == 2
 
 
@@ -247,8 +248,18 @@ def test_a_feeder_with_unread_messages_gets_no_heartbeat(ingest: Make, make: Mak
     one = ingest(heartbeat_after=10)
     one.batch(1, make())
     clock[0] += 100
-    one.sink.beat(set(), {0})
-    one.sink.beat({0}, set())
+    one.sink.beat(lambda: (set(), {0}))
+    one.sink.beat(lambda: ({0}, set()))
+    assert len(one.forwarded) == 1
+
+
+def test_nobody_is_asked_for_what_is_unread_before_a_feeder_was_quiet_long_enough(
+    ingest: Make, make: Make, clock: list[float]
+) -> None:
+    one = ingest(heartbeat_after=10)
+    one.batch(1, make())
+    clock[0] += 9
+    one.sink.beat(lambda: pytest.fail("asked"))
     assert len(one.forwarded) == 1
 
 

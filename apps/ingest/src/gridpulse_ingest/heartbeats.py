@@ -1,9 +1,11 @@
 """Feeders gone quiet: their clock goes on, so that their windows close without their next reading."""
 
+import math
 from dataclasses import dataclass
 
 __all__ = ["Heartbeats"]
 
+DEAF_SECONDS = 3.0
 MOST = 50_000
 """Feeders remembered. Far more than a replica serves: ids that somebody makes up must not take memory without end."""
 
@@ -23,6 +25,7 @@ class Heartbeats:
     def __init__(self, after: float, until: float) -> None:
         self.after, self.until = after, until
         self._seen: dict[tuple[int, str], Seen] = {}
+        self._listened_at = math.inf
 
     def heard(self, partition: int, feeder: str, event_ms: int, now: float) -> None:
         """Note a batch of `feeder`, its newest reading of `event_ms`. Beyond MOST the feeder heard longest ago is forgotten."""
@@ -34,6 +37,16 @@ class Heartbeats:
         self._seen[partition, feeder] = seen  # the one heard last comes last
         seen.event_ms = max(seen.event_ms, event_ms)
         seen.at = seen.beaten_at = now
+
+    def any_due(self, now: float) -> bool:
+        """Whether a feeder was quiet long enough, whatever waits unread. To be asked about once a second.
+
+        Where it was not for longer nothing was read meanwhile, as while Kafka was away: everyone's quiet begins again.
+        """
+        deaf, self._listened_at = now - self._listened_at > DEAF_SECONDS, now
+        if deaf:
+            self.postpone({partition for partition, _ in self._seen}, now)
+        return any(now - seen.beaten_at >= self.after for seen in self._seen.values())
 
     def due(self, now: float, caught_up: set[int]) -> list[tuple[str, int]]:
         """Feeders to beat for, each with its event time: the newest it had plus the quiet since.

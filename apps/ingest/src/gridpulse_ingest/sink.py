@@ -1,6 +1,7 @@
 """The Quix sink that is ingest: decode, validate, forward at once; flush waits until Kafka has it all."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -87,9 +88,16 @@ class IngestSink(BaseSink):
                 self._send_waiting()
         self._producer.poll(0)
 
-    def beat(self, caught_up: set[int], behind: set[int]) -> None:
-        """Send heartbeats for feeders gone quiet on partitions that are read to their end."""
+    def beat(self, partitions: Callable[[], tuple[set[int], set[int]]]) -> None:
+        """Send heartbeats for feeders gone quiet on partitions that are read to their end, the first of `partitions`.
+
+        The others are those with something unread, and those of which that is not known: while Kafka does not answer nobody
+        is quiet, what was measured meanwhile comes later.
+        """
         now = time.monotonic()
+        if not self.heartbeats.any_due(now):
+            return
+        caught_up, behind = partitions()
         self.heartbeats.forget(caught_up | behind)
         self.heartbeats.postpone(behind, now)
         for feeder, event_ms in self.heartbeats.due(now, caught_up):

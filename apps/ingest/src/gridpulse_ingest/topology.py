@@ -1,12 +1,17 @@
 """Wiring: meter.readings into the sink, and the sink's clockwork into the loop."""
 
-from confluent_kafka import Message, TopicPartition
+import structlog
+from confluent_kafka import KafkaException, Message, TopicPartition
 
 from gridpulse_ingest.sink import IngestSink
 from gridpulse_runtime.application import StreamApplication, bytes_topic, each_turn
 from gridpulse_schemas.topics import READINGS
 
 __all__ = ["wire"]
+
+log = structlog.get_logger(__name__)
+ASK_SECONDS = 1.0
+"""The loop waits for the answer."""
 
 
 def wire(app: StreamApplication, sink: IngestSink) -> None:
@@ -27,16 +32,21 @@ def wire(app: StreamApplication, sink: IngestSink) -> None:
 
     app.take_straight(topic, take)
     each_turn(app, sink.tick)
-    each_turn(app, lambda: sink.beat(*partitions(app)), every=1.0)
+    each_turn(app, lambda: sink.beat(lambda: partitions(app)), every=1.0)
 
 
 def partitions(app: StreamApplication) -> tuple[set[int], set[int]]:
-    """Assigned partitions of `meter.readings`: those read to their end, and those with unread messages."""
+    """Assigned partitions of `meter.readings`: those read to their end, and those with unread messages.
+
+    Where Kafka does not answer there is no telling what is unread: all of them.
+    """
     consumer = app._consumer  # noqa: SLF001
-    assigned = [tp.partition for tp in consumer.assignment() if tp.topic == READINGS]
-    caught_up = set()
-    for place in consumer.position([TopicPartition(READINGS, number) for number in assigned]):
-        _, end = consumer.get_watermark_offsets(TopicPartition(READINGS, place.partition), cached=True)
-        if 0 <= end <= place.offset:
-            caught_up.add(place.partition)
-    return caught_up, set(assigned) - caught_up
+    assigned = {tp.partition for tp in consumer.assignment() if tp.topic == READINGS}
+    try:
+        ends = app.ends([(READINGS, number) for number in assigned], ASK_SECONDS)
+    except KafkaException as error:
+        log.warning("no heartbeats: Kafka does not say whether readings wait", error=str(error))
+        return set(), assigned
+    read = consumer.position([TopicPartition(READINGS, number) for number in assigned])
+    caught_up = {place.partition for place in read if place.offset >= ends[READINGS, place.partition]}
+    return caught_up, assigned - caught_up
