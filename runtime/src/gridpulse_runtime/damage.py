@@ -70,7 +70,7 @@ def broken_manifests(state_dir: Path) -> list[Path]:
 def is_whole(manifest: bytes) -> bool:
     """Whether `manifest` is records to its end, each with the checksum it was written with.
 
-    With 32 random bytes somewhere in it RocksDB opened 1 store in 30 without the last tables, and read 4 in 1,055 for ever.
+    With 32 random bytes somewhere in it RocksDB opened 26 of 1,572 stores without their last tables, and read 5 for ever.
     """
     at, within = 0, False
     while at < len(manifest):

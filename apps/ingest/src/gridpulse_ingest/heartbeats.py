@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 __all__ = ["Heartbeats"]
 
-DEAF_SECONDS = 3.0
 MOST = 50_000
 """Feeders remembered. Far more than a replica serves: ids that somebody makes up must not take memory without end."""
+DEAF_SECONDS = 3.0
+"""`listen` is called once a second."""
 
 
 @dataclass(slots=True)
@@ -38,14 +39,14 @@ class Heartbeats:
         seen.event_ms = max(seen.event_ms, event_ms)
         seen.at = seen.beaten_at = now
 
-    def any_due(self, now: float) -> bool:
-        """Whether a feeder was quiet long enough, whatever waits unread. To be asked about once a second.
-
-        Where it was not for longer nothing was read meanwhile, as while Kafka was away: everyone's quiet begins again.
-        """
-        deaf, self._listened_at = now - self._listened_at > DEAF_SECONDS, now
-        if deaf:
+    def listen(self, now: float) -> None:
+        """Note that readings are being read. After DEAF_SECONDS without, as while Kafka is away, each quiet begins again."""
+        if now - self._listened_at > DEAF_SECONDS:
             self.postpone({partition for partition, _ in self._seen}, now)
+        self._listened_at = now
+
+    def any_due(self, now: float) -> bool:
+        """Whether a feeder was quiet long enough, whatever waits unread."""
         return any(now - seen.beaten_at >= self.after for seen in self._seen.values())
 
     def due(self, now: float, caught_up: set[int]) -> list[tuple[str, int]]:

@@ -91,10 +91,10 @@ class IngestSink(BaseSink):
     def beat(self, partitions: Callable[[], tuple[set[int], set[int]]]) -> None:
         """Send heartbeats for feeders gone quiet on partitions that are read to their end, the first of `partitions`.
 
-        The others are those with something unread, and those of which that is not known: while Kafka does not answer nobody
-        is quiet, what was measured meanwhile comes later.
+        The others have something unread, or may have: while Kafka does not answer nobody is quiet. Called once a second.
         """
         now = time.monotonic()
+        self.heartbeats.listen(now)
         if not self.heartbeats.any_due(now):
             return
         caught_up, behind = partitions()
