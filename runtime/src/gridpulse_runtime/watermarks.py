@@ -7,7 +7,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-__all__ = ["Place", "Watermarks", "offsets_at"]
+__all__ = ["Place", "Watermarks"]
 
 log = structlog.get_logger(__name__)
 PATIENCE = 10.0

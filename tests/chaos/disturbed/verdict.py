@@ -149,12 +149,13 @@ def differences(where: str, expected: set[Change], found: set[Change]) -> list[s
 
 def told_of(expected: dict[Change, Event], found: dict[Change, Event]) -> list[str]:
     """Where to look for what is lacking and what is too much: their feeders and kinds, and from when to when."""
-    wrong = {at: event for at, event in {**expected, **found}.items() if (at in expected) != (at in found)}
+    every = {**found, **expected}
+    wrong = [event for at, event in every.items() if (at in expected) != (at in found)]
     if not wrong:
         return []
-    times = sorted(event["detected_at"] for event in wrong.values())
-    last = max(event["detected_at"] for event in expected.values())
-    kinds = Counter((event["feeder_id"], event["kind"], event["state"]) for event in wrong.values())
+    times = sorted(event["detected_at"] for event in wrong)
+    last = max(event["detected_at"] for event in every.values())
+    kinds = Counter((event["feeder_id"], event["kind"], event["state"]) for event in wrong)
     return [f"these were detected {last - times[0]:,} to {last - times[-1]:,} ms before the last of all: {dict(kinds)}"]
 
 
