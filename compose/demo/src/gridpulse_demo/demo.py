@@ -147,13 +147,13 @@ class Demo:
 
     def state(self, watch: Watch, receiver: Receiver) -> dict[str, Any]:
         """What the board shows."""
-        anomalies = int(watch.apps["detector"].total("anomalies_total"))
         return {
             "title": self._title,
             "clock": f"{time.monotonic() - self._started:,.0f} s",
             "apps": watch.describe(),
             "alerts": receiver.newest(12),
-            "totals": f"{int(watch.apps['ingest'].total('readings_total')):,} readings · {anomalies:,} anomaly events · "
+            "totals": f"{watch.apps['ingest'].count('readings_total'):,} readings · "
+            f"{watch.apps['detector'].count('anomalies_total'):,} anomaly events · "
             f"{len(receiver.alerts):,} alerts received · {self._stored}",
             "notes": list(self._notes.values()),
         }

@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class App:
     ready: bool = False
     waiting_for: str = "starting"
     history: deque[tuple[float, Metrics]] = field(default_factory=lambda: deque(maxlen=600))
+    before: Mapping[str, float] = field(default_factory=dict)
+    """What its processes before this one had counted."""
 
     @property
     def metric(self) -> str:
@@ -39,6 +42,16 @@ class App:
     def total(self, name: str) -> float:
         """Newest sum of the samples of `gridpulse_<app>_<name>`."""
         return self.history[-1][1].totals.get(f"{self.metric}_{name}", 0.0) if self.history else 0.0
+
+    def count(self, name: str) -> int:
+        """Sum of the counter `gridpulse_<app>_<name>` over its processes; what is done again after an end counts twice."""
+        return int(self.before.get(f"{self.metric}_{name}", 0.0) + self.total(name))
+
+    def successor(self, process: Process) -> "App":
+        """The same app in another process."""
+        last = self.history[-1][1].totals if self.history else {}
+        counted = {name: self.before.get(name, 0.0) + last.get(name, 0.0) for name in {*self.before, *last}}
+        return App(self.name, process, self.port, before=counted)
 
     def rate(self, name: str) -> float:
         """Increase of a counter a second, over the last ten seconds."""
@@ -73,17 +86,16 @@ class Watch:
         ports = choose(list(commands), {})
         self._commands = commands
         for name in commands:
-            self._launch(name, ports[name])
+            self.apps[name] = App(name, self._launch(name, ports[name]), ports[name])
 
     def restart(self, app: App) -> None:
         """Start an app again that ended by itself, as a container engine would; it goes on from its checkpoint."""
-        self._launch(app.name, app.port)
+        self.apps[app.name] = app.successor(self._launch(app.name, app.port))
 
-    def _launch(self, name: str, port: int) -> None:
+    def _launch(self, name: str, port: int) -> Process:
         variables = {**self._environment, "GRIDPULSE_METRICS_PORT": str(port), "GRIDPULSE_INSTANCE_ID": "demo"}
         log = self._directory / f"{name}.log"
-        process = Process(self._commands[name], log=log, directory=self._directory, environment=variables)
-        self.apps[name] = App(name, process, port)
+        return Process(self._commands[name], log=log, directory=self._directory, environment=variables)
 
     def poll(self) -> None:
         """Ask every app how it is."""

@@ -36,8 +36,8 @@ def summarise(
     else:
         found_kinds = ", ".join(f"{kind} {score.unexplained}" for kind, score in scores.items())
         say(f"anomalies found, by kind: {found_kinds or 'none'}")
-    readings = int(watch.apps["ingest"].total("readings_total"))
-    letters = int(watch.apps["ingest"].total("dead_letters_total"))
+    readings = watch.apps["ingest"].count("readings_total")
+    letters = watch.apps["ingest"].count("dead_letters_total")
 
     say(f"readings forwarded {readings:,}, dead-lettered {letters:,}; generator ended with {generator_status}")
     say(f"alerts received {len(receiver.alerts):,}, repeated {receiver.repeats}, with a bad signature {receiver.refused}")

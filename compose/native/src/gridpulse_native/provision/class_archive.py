@@ -1,39 +1,41 @@
-"""Kafka's classes as the JVM keeps them, as in Kafka's own image: a broker that finds them starts with half the CPU."""
+"""A server's classes as its JVM keeps them, as in Kafka's own image: a start that finds them takes half the CPU."""
 
 from __future__ import annotations
 
 import shutil
-import time
 from typing import TYPE_CHECKING
 
-from gridpulse_native.errors import CancelledError
-from gridpulse_native.ports import choose
-from gridpulse_native.process import Process
-from gridpulse_native.servers.kafka import CLASSES, Kafka
+from gridpulse_native.errors import ServerFailedError
+from gridpulse_native.provision.provisioner import Installation
+from gridpulse_native.servers.local import LocalServer, Site
+from gridpulse_native.servers.product import CLASSES
+from gridpulse_native.settings import NativeSettings
 
 if TYPE_CHECKING:
     from gridpulse_native.provision.workshop import Workshop
+    from gridpulse_native.servers.product import Product
 
 __all__ = ["archive_classes"]
 
-POLL_SECONDS, PATIENCE = 0.2, 120.0
 
+def archive_classes(shop: Workshop, kind: type[Product]) -> None:
+    """Run the workshop's server once; at its end the JVM writes the classes it loaded. One that cannot leaves it as it was.
 
-def archive_classes(shop: Workshop) -> None:
-    """Run the workshop's broker once; at its end the JVM writes the classes it loaded. One that cannot leaves Kafka as it was."""
+    Raises CancelledError when the stack is stopped.
+    """
     data = shop.directory / "once"
-    kafka = Kafka(data, choose(Kafka.port_names, {}), shop.environment)
-    for command in kafka.prepare(shop.directory):
-        shop.run("formatting a log", command.words)
-    told = {**shop.environment, "JAVA_TOOL_OPTIONS": f"-XX:ArchiveClassesAtExit={CLASSES}"}
-    words = kafka.command(shop.directory).words
-    process = Process(words, log=shop.log, directory=shop.directory, environment=told, niceness=shop.niceness)
+    written = data / CLASSES
+    environ = {**shop.environment, "JAVA_TOOL_OPTIONS": f"-XX:ArchiveClassesAtExit={written}"}
+    site = Site(data, NativeSettings(shop.directory, environ=environ), lambda _: None, shop.cancel)
+    server = LocalServer(kind, site, Installation(shop.directory, "built"))
+    shop.say(f"{shop.label}: started once, for an archive of its classes")
     try:
-        end = time.monotonic() + PATIENCE
-        while process.alive and not kafka.answers() and time.monotonic() < end:
-            if shop.cancel.is_set():
-                raise CancelledError(f"{shop.label}: stopped")
-            time.sleep(POLL_SECONDS)
+        server.start()
+        written.unlink(missing_ok=True)  # that of a command which prepared the start
+        server.stop()
+        if written.exists():
+            written.rename(shop.directory / CLASSES)
+    except ServerFailedError as error:
+        shop.say(f"{shop.label}: no archive of its classes, its starts take longer: {error}")
     finally:
-        process.stop(PATIENCE)
         shutil.rmtree(data, ignore_errors=True)

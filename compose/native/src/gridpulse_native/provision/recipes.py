@@ -13,6 +13,8 @@ from gridpulse_native.provision.class_archive import archive_classes
 from gridpulse_native.provision.golang import GoProgram, build_program
 from gridpulse_native.provision.maven import copy_archive, copy_libraries
 from gridpulse_native.provision.toolchain import require
+from gridpulse_native.servers.apicurio import Apicurio
+from gridpulse_native.servers.kafka import Kafka
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -127,11 +129,12 @@ class Recipe:
 
 def _make_kafka(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_libraries(shop, tools["mvn"], KAFKA_ARTIFACTS)
-    archive_classes(shop)
+    archive_classes(shop, Kafka)
 
 
 def _make_apicurio(shop: Workshop, tools: Mapping[str, str]) -> None:
     copy_archive(shop, tools["mvn"], f"io.apicurio:apicurio-registry-app:{APICURIO_VERSION}:tar.gz:all")
+    archive_classes(shop, Apicurio)
 
 
 def go_recipe(*programs: GoProgram, otherwise: str, slow: bool = True) -> Recipe:
@@ -211,7 +214,7 @@ KAFKA = Recipe(
 )
 APICURIO = Recipe(
     name="apicurio-registry",
-    version=APICURIO_VERSION,
+    version=f"{APICURIO_VERSION}-jsa",
     tools=("java", "mvn"),
     otherwise="Or set GRIDPULSE_SCHEMA_REGISTRY_URL to a running registry.",
     make=_make_apicurio,

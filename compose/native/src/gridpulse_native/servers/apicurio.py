@@ -10,7 +10,7 @@ import httpx
 from gridpulse_native.http import HTTP
 from gridpulse_native.ports import LOOPBACK
 from gridpulse_native.provision.toolchain import require
-from gridpulse_native.servers.product import Command, Product
+from gridpulse_native.servers.product import Command, Product, shared_classes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Apicurio"]
 
 # Nearly all it does is start: the quick compiler and the simplest collector save seconds of that.
-JVM_OPTIONS = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+JVM_OPTIONS = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Apicurio(Product):
         """Return the command of the runner jar."""
         java = require("Running Apicurio", ["java"], self.environ, "Or set GRIDPULSE_SCHEMA_REGISTRY_URL.")["java"]
         jar = next((installation / "app").glob("*-runner.jar"))
+        words = (java, *JVM_OPTIONS, *shared_classes(installation), "-jar", str(jar.relative_to(installation)))
         # WRITE_DELAY=0: a schema id that was handed out must outlive a kill a moment later.
         database = f"jdbc:h2:file:{self.directory.resolve() / 'registry'};WRITE_DELAY=0;DB_CLOSE_ON_EXIT=FALSE"
         environment = {
@@ -65,7 +66,7 @@ class Apicurio(Product):
             "QUARKUS_HTTP_PORT": str(self.ports["http"]),
             "QUARKUS_LOG_CONSOLE_JSON": "false",
         }
-        return Command((java, *JVM_OPTIONS, "-jar", str(jar)), environment)
+        return Command(words, environment, directory=installation)
 
     def answers(self) -> bool:
         """Whether it is ready and lists its subjects."""

@@ -14,12 +14,9 @@ from confluent_kafka.admin import AdminClient
 
 from gridpulse_native.ports import LOOPBACK
 from gridpulse_native.provision.toolchain import require
-from gridpulse_native.servers.product import Command, Product
+from gridpulse_native.servers.product import Command, Product, shared_classes
 
-__all__ = ["CLASSES", "Kafka", "libraries_on_path"]
-
-CLASSES = "classes.jsa"
-"""In an installation of ours, see provision/class_archive.py."""
+__all__ = ["Kafka", "libraries_on_path"]
 
 # G1 by name: a JVM that sees two cores and a small heap chooses the serial collector, whose pauses show as
 # latency.
@@ -148,7 +145,4 @@ class Kafka(Product):
     def _java(self, installation: Path, options: tuple[str, ...], main: tuple[str, ...]) -> Command:
         java = require("Running Kafka", ["java"], self.environ, "Or set GRIDPULSE_KAFKA_BOOTSTRAP.")["java"]
         log4j = f"-Dlog4j2.configurationFile={self._log4j}"
-        kept = installation / CLASSES
-        shared = (f"-XX:SharedArchiveFile={kept}",) if kept.is_file() else ()
-        # The JVM takes the archive only with the class path it was written with, so that one does not name the installation.
-        return Command((java, *options, *shared, log4j, "-cp", "libs/*", *main), directory=installation)
+        return Command((java, *options, *shared_classes(installation), log4j, "-cp", "libs/*", *main), directory=installation)

@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Command", "Product"]
+__all__ = ["CLASSES", "Command", "Product", "shared_classes"]
+
+CLASSES = "classes.jsa"
+"""In an installation of ours of a Java server, see provision/class_archive.py."""
+
+
+def shared_classes(installation: Path) -> tuple[str, ...]:
+    """The JVM's option for the archive of classes in `installation`; none where there is none.
+
+    The JVM takes an archive only with the class path it was written with, so the path is relative to the installation.
+    """
+    kept = installation / CLASSES
+    return (f"-XX:SharedArchiveFile={kept}",) if kept.is_file() else ()
 
 
 @dataclass(frozen=True)
