@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from gridpulse_detector.offline import OfflineDetector
@@ -56,6 +56,11 @@ class Wire:
         found = [TopicPartition(topic, p.partition, consumer.get_watermark_offsets(p, 10)[1]) for p in places]
         consumer.close()
         return found
+
+    def committed(self, group: str, topic: str) -> bool:
+        """Whether a group has committed anything of a topic."""
+        asked = AdminClient(self.settings.kafka_client()).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        return any(place.topic == topic for place in asked[group].result().topic_partitions)
 
     def send(self, second: float, volts: dict[int, float] | None = None, feeder: int = 0) -> None:
         """One batch of METERS meters at `second`; meters that `volts` does not name have 230 V."""
@@ -234,6 +239,13 @@ def test_killed_twice_it_gives_what_an_unbroken_run_gives(start_app: Make, wire:
     assert third.wait_ready().stop() == 0
     assert len(wire.poll().anomalies) > len(expected)
     assert_nothing_lost(wire, expected)
+
+
+def test_its_first_checkpoint_comes_soon(start_app: Make, wire: Wire, until: Until) -> None:
+    app = start_app("detector", GRIDPULSE_COMMIT_INTERVAL="60", GRIDPULSE_CONSUMER_GROUP=wire.run).wait_ready()
+    wire.send(0)
+    until(lambda: wire.committed(wire.run, VALID), "the first checkpoint, after ten seconds", 40)
+    assert app.stop() == 0
 
 
 def test_with_transactions_each_event_comes_once_though_it_is_killed(start_app: Make, wire: Wire, until: Until) -> None:

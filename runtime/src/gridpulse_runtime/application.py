@@ -61,6 +61,8 @@ PROMPT: dict[str, Any] = {"fetch.wait.max.ms": 50}
 IN_BULK: dict[str, Any] = {"fetch.min.bytes": 1_000_000, "fetch.wait.max.ms": 250}
 HEARTBEAT_SECONDS = 1.5
 """A rebalance is heard of with the next heartbeat."""
+FIRST_PART = 1 / 6
+"""Of the interval, until the first checkpoint after an assignment: a replica that is killed before it reads the same again."""
 COMMIT_PATIENCE = 20.0
 COORDINATOR_AWAY = (
     KafkaError._WAIT_COORD,  # noqa: SLF001  their names
@@ -79,9 +81,11 @@ class StreamApplication(StraightLoop):
     """An Application that may run in any thread: signals are the main thread's (see together.py).
 
     A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where partitions
-    begin and end is asked for all of an assignment at once (watermarks.py). Changelog topics are compacted early, so that what
-    a lost state is rebuilt from stays small.
+    begin and end is asked for all of an assignment at once (watermarks.py). The first checkpoint after an assignment comes soon.
+    Changelog topics are compacted early, so that what a lost state is rebuilt from stays small.
     """
+
+    _newly_assigned = False
 
     def _run_dataframe(self, sink: Any = None) -> None:
         """Quix's loop. What lives as long as the program is left out of collections from here on, which makes them quick."""
@@ -112,6 +116,13 @@ class StreamApplication(StraightLoop):
     def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
         with self._watermarks.of(topic_partitions):
             super()._assign_partitions(topic_partitions)
+        self._newly_assigned = True
+
+    def checkpoint_soon(self) -> None:
+        """Let the first checkpoint after an assignment come soon. Called each turn, so not before state is recovered."""
+        if self._newly_assigned:
+            self._newly_assigned = False
+            end_checkpoint_in(self, FIRST_PART * self._config.commit_interval)
 
     def _setup_signal_handlers(self) -> None:
         if threading.current_thread() is threading.main_thread():
@@ -221,6 +232,7 @@ def make_application(
     )
     tell_checkpoints(app, metrics)
     each_turn(app, gc.collect, every=COLLECT_SECONDS)
+    each_turn(app, app.checkpoint_soon)
     return app
 
 
