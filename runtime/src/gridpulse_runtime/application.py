@@ -1,54 +1,27 @@
-"""A Quix Streams application with the settings that were measured to matter (docs/adr), and its health."""
+"""A Quix Streams application with the settings that were measured to matter (docs/adr)."""
 
 import gc
 import socket
-import threading
-import time
-from collections.abc import Callable, Collection, Hashable
-from functools import cached_property
+from collections.abc import Callable
 from typing import Any
 
-import stamina
-import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
-from quixstreams import Application, State
+from quixstreams import Application
 from quixstreams.kafka import ConnectionConfig
-from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
-from quixstreams.sinks import BaseSink
+from quixstreams.models import Topic
 from quixstreams.state.rocksdb import RocksDBOptions
 
-from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import each_turn, tell_checkpoints
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import CLIENT, AppSettings
-from gridpulse_runtime.straight import StraightLoop
-from gridpulse_runtime.watermarks import Place, Watermarks
+from gridpulse_runtime.stream_application import COMMIT_PATIENCE, StreamApplication
 from gridpulse_schemas.topics import TOPICS
 
-__all__ = [
-    "StreamApplication",
-    "before_checkpoint",
-    "bytes_topic",
-    "each_turn",
-    "end_checkpoint_in",
-    "group_of",
-    "make_application",
-    "transaction_of",
-    "watch",
-]
+__all__ = ["bytes_topic", "group_of", "make_application", "transactional_id"]
 
-log = structlog.get_logger(__name__)
 POLL_SECONDS = 0.01
 """Longest wait for a message: bounds the delay of checkpoints, ticks and SIGTERM on an idle partition."""
 
-CHANGELOG = {
-    "segment.bytes": "33554432",
-    "segment.ms": "600000",
-    "min.cleanable.dirty.ratio": "0.2",
-    "delete.retention.ms": "3600000",
-}
-"""The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
 MB = 1 << 20
 ROCKSDB = RocksDBOptions(
     write_buffer_size=4 * MB, max_write_buffer_number=2, target_file_size_base=16 * MB, block_cache_size=32 * MB
@@ -61,108 +34,6 @@ PROMPT: dict[str, Any] = {"fetch.wait.max.ms": 50}
 IN_BULK: dict[str, Any] = {"fetch.min.bytes": 1_000_000, "fetch.wait.max.ms": 250}
 HEARTBEAT_SECONDS = 1.5
 """A rebalance is heard of with the next heartbeat."""
-FIRST_PART = 1 / 6
-"""Of the interval, until the first checkpoint after an assignment: a replica that is killed before it reads the same again."""
-COMMIT_PATIENCE = 20.0
-COORDINATOR_AWAY = (
-    KafkaError._WAIT_COORD,  # noqa: SLF001  their names
-    KafkaError._TRANSPORT,  # noqa: SLF001
-    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
-    KafkaError._TIMED_OUT,  # noqa: SLF001
-    KafkaError.REQUEST_TIMED_OUT,
-    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.COORDINATOR_NOT_AVAILABLE,
-    KafkaError.NOT_COORDINATOR,
-)
-"""A commit that fails so may be made again: the same offsets, and a member that lost its place is told then."""
-
-
-class StreamApplication(StraightLoop):
-    """An Application that may run in any thread: signals are the main thread's (see together.py).
-
-    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where partitions
-    begin and end is asked for all of an assignment at once (watermarks.py). The first checkpoint after an assignment comes soon.
-    Changelog topics are compacted early, so that what a lost state is rebuilt from stays small.
-    """
-
-    _newly_assigned = False
-
-    def _run_dataframe(self, sink: Any = None) -> None:
-        """Quix's loop. What lives as long as the program is left out of collections from here on, which makes them quick."""
-        gc.collect()
-        gc.freeze()
-        super()._run_dataframe(sink)
-
-    def _get_topic_manager(self) -> TopicManager:
-        self._topic_manager_factory = CompactChangelogs
-        manager = super()._get_topic_manager()
-        manager._admin = OneClient(self._config.broker_address, extra_config=self._config.producer_extra_config)  # noqa: SLF001
-        return manager
-
-    def _get_internal_consumer(self, *args: Any, **options: Any) -> Any:
-        consumer = super()._get_internal_consumer(*args, **options)
-        consumer.commit = patient(consumer.commit)
-        self._watermarks = Watermarks(consumer.get_watermark_offsets, lambda: self._topic_manager._admin.admin_client)  # noqa: SLF001
-        consumer.get_watermark_offsets = self._watermarks
-        return consumer
-
-    def ends(self, places: Collection[Place], patience: float) -> dict[Place, int]:
-        """The offset after the last committed record of each of `places`, as Kafka says now.
-
-        Raises KafkaException where it does not say within `patience` seconds.
-        """
-        return self._watermarks.ends(places, patience)
-
-    def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
-        with self._watermarks.of(topic_partitions):
-            super()._assign_partitions(topic_partitions)
-        self._newly_assigned = True
-
-    def checkpoint_soon(self) -> None:
-        """Let the first checkpoint after an assignment come soon. Called each turn, so not before state is recovered."""
-        if self._newly_assigned:
-            self._newly_assigned = False
-            end_checkpoint_in(self, FIRST_PART * self._config.commit_interval)
-
-    def _setup_signal_handlers(self) -> None:
-        if threading.current_thread() is threading.main_thread():
-            super()._setup_signal_handlers()
-
-
-class OneClient(TopicAdmin):
-    """Asks over one connection. Quix makes a client for each question: it takes one whose queue is empty for none."""
-
-    @cached_property
-    def admin_client(self) -> AdminClient:
-        """Connects lazily."""
-        return AdminClient(self._config)
-
-
-class CompactChangelogs(TopicManager):
-    """Makes changelog topics by CHANGELOG."""
-
-    def changelog_topic(self, stream_id: str | None, store_name: str, config: TopicConfig) -> Topic:
-        """As Quix does."""
-        config.extra_config.update(CHANGELOG)
-        return super().changelog_topic(stream_id, store_name, config)
-
-
-def patient(commit: Callable[..., Any]) -> Callable[..., Any]:
-    """`commit`, made again for a while where no coordinator answers. Raises what it raises in the end."""
-
-    @stamina.retry(on=_may_pass, attempts=None, timeout=COMMIT_PATIENCE, wait_initial=0.1, wait_max=1.0)
-    def again(*args: Any, **options: Any) -> Any:
-        committed = commit(*args, **options)
-        for place in committed or ():
-            if place.error is not None and place.error.code() in COORDINATOR_AWAY:
-                raise KafkaException(place.error)
-        return committed
-
-    return again
-
-
-def _may_pass(error: Exception) -> bool:
-    return isinstance(error, KafkaException) and error.args[0].code() in COORDINATOR_AWAY
 
 
 def group_of(settings: AppSettings, name: str, part: str | None = None) -> str:
@@ -242,41 +113,6 @@ def transactional_id(settings: AppSettings, name: str, part: str | None = None) 
     return "-".join(filter(None, (name, part, replica)))
 
 
-def tell_checkpoints(app: Application, metrics: AppMetrics) -> None:
-    """Have each checkpoint of `app` timed, and the time of the last complete one told. Wraps Quix's private factory of them."""
-    context, consumer = app._processing_context, app._consumer  # noqa: SLF001
-    make = context.init_checkpoint
-    owed: set[TopicPartition] = set()
-    """Partitions whose sink was not ready: what was read of them is uncommitted, and read again."""
-
-    def complete() -> None:
-        if not owed:
-            metrics.checkpointed.set(time.time())
-
-    def init_checkpoint() -> None:
-        make()
-        commit, close = context.checkpoint.commit, context.checkpoint.close
-
-        def timed_commit(**options: Any) -> None:
-            started = time.perf_counter()
-            commit(**options)
-            metrics.checkpoint.observe(time.perf_counter() - started)
-            owed.clear()
-            owed.update(consumer.backpressured_tps)
-            complete()
-
-        def told_close(**options: Any) -> None:
-            close(**options)
-            if owed:
-                owed.intersection_update(consumer.assignment())
-            complete()
-
-        context.checkpoint.commit, context.checkpoint.close = timed_commit, told_close
-
-    context.init_checkpoint = init_checkpoint
-    metrics.checkpointed.set(time.time())
-
-
 def _counter(metrics: AppMetrics) -> Callable[[str, int], None]:
     children: dict[str, Any] = {}
 
@@ -299,65 +135,3 @@ def bytes_topic(app: Application, name: str) -> Topic:
         key_serializer="bytes",
         value_serializer="bytes",
     )
-
-
-def each_turn(app: Application, task: Callable[[], object], every: float = 0.0) -> None:
-    """Call `task` from the processing loop, between messages, at most once in `every` seconds.
-
-    The loop turns at least each POLL_SECONDS; not while state is recovered. Uses Quix's private hook, hence the pinned version.
-    """
-    due = 0.0
-
-    def turn() -> None:
-        nonlocal due
-        now = time.monotonic()
-        if now >= due:
-            due = now + every
-            task()
-
-    app._dataframe_registry.register_periodic_task(turn)  # noqa: SLF001
-
-
-def watch(app: Application, health: Health) -> None:
-    """Tell `health` when the loop turns, and that readiness means assigned and recovered."""
-    each_turn(app, health.beat, every=0.5)
-    assigned = False
-
-    def look() -> None:
-        nonlocal assigned
-        assigned = bool(app._consumer.assignment())  # noqa: SLF001
-
-    each_turn(app, look, every=0.5)
-    health.add("partitions", lambda: None if assigned else "no partition is assigned to this replica yet")
-    health.add("state", lambda: "state is being recovered" if app._state_manager.recovery_required else None)  # noqa: SLF001
-
-
-class _Flushed(BaseSink):
-    """A sink that nothing goes into: a checkpoint flushes sinks before it writes state."""
-
-    def __init__(self, task: Callable[[], None]) -> None:
-        super().__init__()
-        self._task = task
-
-    def add(self, *_: Any, **__: Any) -> None:
-        """Take nothing."""
-
-    def flush(self) -> None:
-        """Do the task."""
-        self._task()
-
-
-def before_checkpoint(app: Application, task: Callable[[], None]) -> None:
-    """Call `task` at each checkpoint, before the state is written; where it raises, nothing is committed."""
-    app._processing_context.sink_manager.register(_Flushed(task))  # noqa: SLF001
-
-
-def transaction_of(state: State) -> tuple[Hashable, bytes]:
-    """What the writes to `state` belong to until the next checkpoint, and whose keys they are."""
-    return state._transaction, state._prefix  # noqa: SLF001  TransactionState is the only kind
-
-
-def end_checkpoint_in(app: Application, seconds: float) -> None:
-    """Let the running checkpoint end `seconds` from now. Called in the processing loop; uses Quix's private clock."""
-    checkpoint = app._processing_context.checkpoint  # noqa: SLF001
-    checkpoint._created_at = time.monotonic() + seconds - checkpoint._commit_interval  # noqa: SLF001

@@ -13,7 +13,7 @@ For apps whose destinations must not wait for each other: what one application c
 
 What Quix Streams keeps for the whole process was looked through: the message context is a context variable, so each thread has
 its own; state directories are named by the consumer group; the shared table printer is touched only by `print_table`; signal
-handlers are left to the main thread (application.py).
+handlers are left to the main thread (stream_application.py).
 """
 
 import contextvars

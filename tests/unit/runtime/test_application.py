@@ -8,9 +8,11 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from gridpulse_runtime.application import make_application, patient, tell_checkpoints, transactional_id
+from gridpulse_runtime.application import make_application, transactional_id
+from gridpulse_runtime.hooks import tell_checkpoints
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
+from gridpulse_runtime.stream_application import patient
 
 
 class Broker:

@@ -18,10 +18,11 @@ from gridpulse_alerter.receivers import Receiver
 from gridpulse_alerter.settings import AlerterSettings
 from gridpulse_alerter.sink import AlertSink
 from gridpulse_alerter.topology import wire, wire_clerk
-from gridpulse_runtime.application import each_turn, end_checkpoint_in, group_of, make_application, watch
+from gridpulse_runtime.application import group_of, make_application
 from gridpulse_runtime.console import console
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import each_turn, end_checkpoint_in, watch
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.settings import stop
 from gridpulse_runtime.together import Parts, run_together

@@ -9,10 +9,11 @@ from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_archiver.store import Bucket
 from gridpulse_archiver.topic_ids import topic_ids
 from gridpulse_archiver.topology import NAME, TOPICS, wire
-from gridpulse_runtime.application import make_application, watch
+from gridpulse_runtime.application import make_application
 from gridpulse_runtime.console import console
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import watch
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_schemas.topics import SINKS_DLQ

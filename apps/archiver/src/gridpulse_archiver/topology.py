@@ -10,11 +10,13 @@ from quixstreams import State
 from gridpulse_archiver.letters import letter_row
 from gridpulse_archiver.repeats import fresh_rows
 from gridpulse_archiver.sink import ArchiveSink
-from gridpulse_runtime.application import StreamApplication, bytes_topic, each_turn
+from gridpulse_runtime.application import bytes_topic
 from gridpulse_runtime.dead_letters import DeadLetter
 from gridpulse_runtime.high_water import first_time
+from gridpulse_runtime.hooks import each_turn
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.straight import state_of
+from gridpulse_runtime.stream_application import StreamApplication
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, READINGS_DLQ, ROLLUPS, SINKS_DLQ, VALID
 

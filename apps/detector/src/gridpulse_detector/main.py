@@ -8,9 +8,10 @@ from gridpulse_detector.reloading import RulesFile
 from gridpulse_detector.ruleset import RuleError, load_rules
 from gridpulse_detector.settings import DetectorSettings
 from gridpulse_detector.topology import wire
-from gridpulse_runtime.application import make_application, watch
+from gridpulse_runtime.application import make_application
 from gridpulse_runtime.console import console
 from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import watch
 from gridpulse_runtime.kafka import connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import stop

@@ -15,9 +15,11 @@ from gridpulse_detector.detection import Detector
 from gridpulse_detector.layout import MINUTE_MS
 from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.rollups import added_up, minute_value, rollup_record
-from gridpulse_runtime.application import StreamApplication, before_checkpoint, bytes_topic, transaction_of
+from gridpulse_runtime.application import bytes_topic
+from gridpulse_runtime.hooks import before_checkpoint, transaction_of
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.straight import state_of
+from gridpulse_runtime.stream_application import StreamApplication
 from gridpulse_schemas import Codec, DecodeError
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 

@@ -10,10 +10,11 @@ from gridpulse_influx_sink.readings import AROUND_SECONDS, wire_all, wire_around
 from gridpulse_influx_sink.settings import InfluxSinkSettings
 from gridpulse_influx_sink.sink import PointSink
 from gridpulse_influx_sink.topology import NAME, wire
-from gridpulse_runtime.application import make_application, watch
+from gridpulse_runtime.application import make_application
 from gridpulse_runtime.console import console
 from gridpulse_runtime.dead_letter_box import DeadLetterBox
 from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import watch
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.partitions import PartitionReader

@@ -13,8 +13,9 @@ from gridpulse_influx_sink.sink import PointSink
 from gridpulse_influx_sink.topology import for_us
 from gridpulse_influx_sink.units import Points
 from gridpulse_influx_sink.watch import WatchList
-from gridpulse_runtime.application import bytes_topic, each_turn, end_checkpoint_in
+from gridpulse_runtime.application import bytes_topic
 from gridpulse_runtime.dead_letters import DeadLetter
+from gridpulse_runtime.hooks import each_turn, end_checkpoint_in
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ANOMALIES, VALID

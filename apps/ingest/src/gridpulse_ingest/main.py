@@ -8,9 +8,10 @@ from gridpulse_ingest import passing, validation
 from gridpulse_ingest.settings import IngestSettings
 from gridpulse_ingest.sink import IngestSink
 from gridpulse_ingest.topology import wire
-from gridpulse_runtime.application import make_application, watch
+from gridpulse_runtime.application import make_application
 from gridpulse_runtime.console import console
 from gridpulse_runtime.health import Health
+from gridpulse_runtime.hooks import watch
 from gridpulse_runtime.kafka import PRODUCER, connect_codec, ensure_topics
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_schemas.topics import READINGS, READINGS_DLQ, VALID

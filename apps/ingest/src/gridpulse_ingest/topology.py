@@ -4,7 +4,9 @@ import structlog
 from confluent_kafka import KafkaException, Message, TopicPartition
 
 from gridpulse_ingest.sink import IngestSink
-from gridpulse_runtime.application import StreamApplication, bytes_topic, each_turn
+from gridpulse_runtime.application import bytes_topic
+from gridpulse_runtime.hooks import each_turn
+from gridpulse_runtime.stream_application import StreamApplication
 from gridpulse_schemas.topics import READINGS
 
 __all__ = ["wire"]

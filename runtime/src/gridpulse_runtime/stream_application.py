@@ -1,0 +1,128 @@
+"""Quix's Application where ours differs: in a thread, with a broker that restarts, at an assignment, in its changelogs."""
+
+import gc
+import threading
+from collections.abc import Callable, Collection
+from functools import cached_property
+from typing import Any
+
+import stamina
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
+
+from gridpulse_runtime.hooks import end_checkpoint_in
+from gridpulse_runtime.straight import StraightLoop
+from gridpulse_runtime.watermarks import Place, Watermarks
+
+__all__ = ["COMMIT_PATIENCE", "StreamApplication", "patient"]
+
+CHANGELOG = {
+    "segment.bytes": "33554432",
+    "segment.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.2",
+    "delete.retention.ms": "3600000",
+}
+"""The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
+FIRST_PART = 1 / 6
+"""Of the interval, until the first checkpoint after an assignment: a replica that is killed before it reads the same again."""
+COMMIT_PATIENCE = 20.0
+COORDINATOR_AWAY = (
+    KafkaError._WAIT_COORD,  # noqa: SLF001  their names
+    KafkaError._TRANSPORT,  # noqa: SLF001
+    KafkaError._ALL_BROKERS_DOWN,  # noqa: SLF001
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+)
+"""A commit that fails so may be made again: the same offsets, and a member that lost its place is told then."""
+
+
+class StreamApplication(StraightLoop):
+    """An Application that may run in any thread: signals are the main thread's (see together.py).
+
+    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where partitions
+    begin and end is asked for all of an assignment at once (watermarks.py). The first checkpoint after an assignment comes soon.
+    Changelog topics are compacted early, so that what a lost state is rebuilt from stays small.
+    """
+
+    _newly_assigned = False
+
+    def _run_dataframe(self, sink: Any = None) -> None:
+        """Quix's loop. What lives as long as the program is left out of collections from here on, which makes them quick."""
+        gc.collect()
+        gc.freeze()
+        super()._run_dataframe(sink)
+
+    def _get_topic_manager(self) -> TopicManager:
+        self._topic_manager_factory = CompactChangelogs
+        manager = super()._get_topic_manager()
+        manager._admin = OneClient(self._config.broker_address, extra_config=self._config.producer_extra_config)  # noqa: SLF001
+        return manager
+
+    def _get_internal_consumer(self, *args: Any, **options: Any) -> Any:
+        consumer = super()._get_internal_consumer(*args, **options)
+        consumer.commit = patient(consumer.commit)
+        self._watermarks = Watermarks(consumer.get_watermark_offsets, lambda: self._topic_manager._admin.admin_client)  # noqa: SLF001
+        consumer.get_watermark_offsets = self._watermarks
+        return consumer
+
+    def ends(self, places: Collection[Place], patience: float) -> dict[Place, int]:
+        """The offset after the last committed record of each of `places`, as Kafka says now.
+
+        Raises KafkaException where it does not say within `patience` seconds.
+        """
+        return self._watermarks.ends(places, patience)
+
+    def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
+        with self._watermarks.of(topic_partitions):
+            super()._assign_partitions(topic_partitions)
+        self._newly_assigned = True
+
+    def checkpoint_soon(self) -> None:
+        """Let the first checkpoint after an assignment come soon. Called each turn, so not before state is recovered."""
+        if self._newly_assigned:
+            self._newly_assigned = False
+            end_checkpoint_in(self, FIRST_PART * self._config.commit_interval)
+
+    def _setup_signal_handlers(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            super()._setup_signal_handlers()
+
+
+class OneClient(TopicAdmin):
+    """Asks over one connection. Quix makes a client for each question: it takes one whose queue is empty for none."""
+
+    @cached_property
+    def admin_client(self) -> AdminClient:
+        """Connects lazily."""
+        return AdminClient(self._config)
+
+
+class CompactChangelogs(TopicManager):
+    """Makes changelog topics by CHANGELOG."""
+
+    def changelog_topic(self, stream_id: str | None, store_name: str, config: TopicConfig) -> Topic:
+        """As Quix does."""
+        config.extra_config.update(CHANGELOG)
+        return super().changelog_topic(stream_id, store_name, config)
+
+
+def patient(commit: Callable[..., Any]) -> Callable[..., Any]:
+    """`commit`, made again for a while where no coordinator answers. Raises what it raises in the end."""
+
+    @stamina.retry(on=_may_pass, attempts=None, timeout=COMMIT_PATIENCE, wait_initial=0.1, wait_max=1.0)
+    def again(*args: Any, **options: Any) -> Any:
+        committed = commit(*args, **options)
+        for place in committed or ():
+            if place.error is not None and place.error.code() in COORDINATOR_AWAY:
+                raise KafkaException(place.error)
+        return committed
+
+    return again
+
+
+def _may_pass(error: Exception) -> bool:
+    return isinstance(error, KafkaException) and error.args[0].code() in COORDINATOR_AWAY
