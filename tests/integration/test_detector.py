@@ -59,8 +59,9 @@ class Wire:
 
     def committed(self, group: str, topic: str) -> bool:
         """Whether a group has committed anything of a topic."""
-        asked = AdminClient(self.settings.kafka_client()).list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
-        return any(place.topic == topic for place in asked[group].result().topic_partitions)
+        admin = AdminClient(self.settings.kafka_client())
+        asked = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group].result()
+        return any(place.topic == topic for place in asked.topic_partitions)
 
     def send(self, second: float, volts: dict[int, float] | None = None, feeder: int = 0) -> None:
         """One batch of METERS meters at `second`; meters that `volts` does not name have 230 V."""
