@@ -51,6 +51,14 @@ def test_kafkas_storage_is_formatted_once(tmp_path: Path) -> None:
     assert kafka.prepare(Path("kafka")) == ()
 
 
+def test_kafka_heeds_kafka_opts_as_its_own_scripts_do(tmp_path: Path) -> None:
+    (tmp_path / "java").write_text("#!/bin/sh\n")
+    (tmp_path / "java").chmod(0o755)
+    environ = {"PATH": str(tmp_path), "KAFKA_OPTS": "-XX:TieredStopAtLevel=1 -Dname='a b'"}
+    words = Kafka(tmp_path / "data", {"broker": 1, "controller": 2}, environ).command(Path("kafka")).words
+    assert {"-XX:TieredStopAtLevel=1", "-Dname=a b"} <= set(words[: words.index("-cp")])
+
+
 @pytest.mark.parametrize("kind", [Kafka, Apicurio, Minio, SeaweedFS, Influx])
 def test_every_server_listens_on_loopback_only(kind: type[Kafka], tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()

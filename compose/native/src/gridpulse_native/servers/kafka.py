@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 import shutil
 import uuid
 from dataclasses import dataclass
@@ -123,8 +124,9 @@ class Kafka(Product):
         return (self._java(installation, options, tool),)
 
     def command(self, installation: Path) -> Command:
-        """Return the broker's own Java command; the distribution's shell scripts would hide its pid."""
-        return self._java(installation, JVM_OPTIONS, ("kafka.Kafka", str(self._properties)))
+        """Return the broker's Java command. Kafka's shell scripts would hide its pid; KAFKA_OPTS counts as there."""
+        options = (*JVM_OPTIONS, *shlex.split(self.environ.get("KAFKA_OPTS", "")))
+        return self._java(installation, options, ("kafka.Kafka", str(self._properties)))
 
     def answers(self) -> bool:
         """Whether the broker is in the metadata it serves, that is, registered with its controller."""
