@@ -19,7 +19,7 @@ from minio import Minio
 from minio.error import S3Error
 
 from gridpulse_native import Stack
-from gridpulse_native.provision.provisioner import Installation
+from gridpulse_native.installation import Installation
 from gridpulse_native.servers.local import LocalServer, Site
 from gridpulse_native.servers.object_store import SeaweedFS, weed_on_path
 from gridpulse_native.settings import NativeSettings

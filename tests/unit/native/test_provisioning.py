@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gridpulse_native.errors import BuildFailedError, CancelledError, MissingToolError, ServerFailedError
+from gridpulse_native.installation import Installation
 from gridpulse_native.provision.kubernetes import CHART_TESTS, CLUSTER_TESTS, STAGING, _kubernetes
-from gridpulse_native.provision.provisioner import Installation, Provisioner
+from gridpulse_native.provision.provisioner import Provisioner
 from gridpulse_native.provision.recipes import INFLUX_PROGRAM, INFLUXD, KAFKA, RECIPES, Recipe
 from gridpulse_native.provision.workshop import Workshop
 from gridpulse_native.servers.given import GivenServer

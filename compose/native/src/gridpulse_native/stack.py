@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from gridpulse_native.errors import BuildFailedError, CancelledError, MissingToolError, NativeError
-from gridpulse_native.provision.provisioner import Installation, OnPath, Provisioner
+from gridpulse_native.installation import Installation
+from gridpulse_native.provision.provisioner import OnPath, Provisioner
 from gridpulse_native.provision.recipes import APICURIO, INFLUXD, KAFKA, MINIO, Recipe
 from gridpulse_native.servers.apicurio import Apicurio
 from gridpulse_native.servers.given import GivenServer

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from gridpulse_native.errors import ServerFailedError
-from gridpulse_native.provision.provisioner import Installation
+from gridpulse_native.installation import Installation
 from gridpulse_native.servers.local import LocalServer, Site
 from gridpulse_native.servers.product import CLASSES
 from gridpulse_native.settings import NativeSettings

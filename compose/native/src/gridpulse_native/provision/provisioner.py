@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from gridpulse_native.errors import CancelledError
+from gridpulse_native.installation import Installation
 from gridpulse_native.messages import Say, elapsed
 from gridpulse_native.provision.cache import Entry
 from gridpulse_native.provision.workshop import Workshop
@@ -18,18 +19,9 @@ if TYPE_CHECKING:
     from gridpulse_native.provision.recipes import Recipe
     from gridpulse_native.settings import NativeSettings
 
-__all__ = ["Installation", "OnPath", "Provisioner", "Via"]
+__all__ = ["OnPath", "Provisioner"]
 
-Via = Literal["environment", "path", "cache", "built"]
 OnPath = Callable[[], Path | None]
-
-
-@dataclass(frozen=True)
-class Installation:
-    """Where a server's files are, and how they came there."""
-
-    path: Path
-    via: Via
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from gridpulse_native.servers.server import Server
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gridpulse_native.provision.provisioner import Installation
+    from gridpulse_native.installation import Installation
     from gridpulse_native.servers.product import Command, Product
     from gridpulse_native.settings import NativeSettings
 
