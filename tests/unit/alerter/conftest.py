@@ -10,36 +10,10 @@ from gridpulse_alerter.change import Change
 
 
 @pytest.fixture
-def event() -> Callable[..., dict[str, Any]]:
-    def make(**changes: Any) -> dict[str, Any]:
-        return {
-            "anomaly_id": "a" * 32,
-            "revision": 1,
-            "kind": "SAG",
-            "severity": "WARNING",
-            "state": "OPENED",
-            "asset_id": "meter-1",
-            "asset_type": "METER",
-            "feeder_id": "feeder-1",
-            "started_at": 1_700_000_000_000,
-            "ended_at": None,
-            "detected_at": 1_700_000_001_500,
-            "observed": 190.5,
-            "expected": None,
-            "lower": 207.0,
-            "upper": 253.0,
-            "unit": "V",
-            "score": 0.75,
-            "rule": "voltage.sag",
-            "rule_version": "abc",
-            "reading_count": 3,
-            "peak": 188.0,
-            "reading_timestamp": 1_700_000_001_500,
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0},
-            **changes,
-        }
-
-    return make
+def event(event: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """One that came half a second after its reading."""
+    late = {"anomaly_id": "a" * 32, "expected": None, "detected_at": 1_700_000_001_500, "reading_timestamp": 1_700_000_001_500}
+    return lambda **changes: event(**late | changes)
 
 
 @pytest.fixture
@@ -110,29 +84,3 @@ def other_server() -> Iterator[WebhookServer]:
     server = WebhookServer()
     yield server
     server.close()
-
-
-class Box:
-    """A DeadLetterBox without Kafka."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Any] = []
-        self.sent: list[Any] = []
-
-    def put(self, letter: Any) -> None:
-        self.waiting.append(letter)
-
-    def clear(self) -> None:
-        self.waiting = []
-
-    def take(self) -> list[Any]:
-        letters, self.waiting = self.waiting, []
-        return letters
-
-    def send(self, letters: list[Any]) -> None:
-        self.sent += letters
-
-
-@pytest.fixture
-def make_box() -> Callable[[], Box]:
-    return Box

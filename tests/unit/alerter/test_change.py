@@ -16,7 +16,7 @@ def test_the_body_is_the_event_with_times_for_people(event: Make, change: Make) 
     data = body["data"]
     assert data["started_at"] == "2023-11-14T22:13:20.000Z"
     assert data["ended_at"] is None
-    assert data["evidence"] == {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0}
+    assert data["evidence"] == {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5}
     assert set(data) == set(event())
 
 

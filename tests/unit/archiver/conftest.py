@@ -105,58 +105,13 @@ def batch() -> Callable[..., ReadingBatch]:
 
 
 @pytest.fixture
-def event() -> Callable[..., dict[str, Any]]:
-    def make(**changes: Any) -> dict[str, Any]:
-        return {
-            "anomaly_id": "0" * 32,
-            "revision": 1,
-            "kind": "SAG",
-            "severity": "WARNING",
-            "state": "OPENED",
-            "asset_id": "meter-1",
-            "asset_type": "METER",
-            "feeder_id": "feeder-1",
-            "started_at": NOON,
-            "ended_at": None,
-            "detected_at": NOON + 1000,
-            "observed": 190.5,
-            "expected": None,
-            "lower": 207.0,
-            "upper": 253.0,
-            "unit": "V",
-            "score": 0.75,
-            "rule": "voltage.sag",
-            "rule_version": "abc",
-            "reading_count": 3,
-            "peak": 188.0,
-            "reading_timestamp": NOON + 1000,
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
-            "reason": "Voltage dipped.",
-            "parameters": {"below_pu": 0.9},
-            "members": [],
-            "duration_ms": None,
-            **changes,
-        }
-
-    return make
+def event(event: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """One of NOON that expected nothing."""
+    own = {"started_at": NOON, "detected_at": NOON + 1000, "reading_timestamp": NOON + 1000, "expected": None}
+    return lambda **changes: event(**own | changes)
 
 
 @pytest.fixture
-def rollup() -> Callable[..., dict[str, Any]]:
-    def make(**changes: Any) -> dict[str, Any]:
-        signal = {"signal": "voltage", "unit": "V", "count": 60, "mean": 230.0, "stddev": 1.5, "min": 226.0, "max": 234.0}
-        return {
-            "feeder_id": "feeder-1",
-            "window": "1m",
-            "window_start": NOON,
-            "window_end": NOON + 60_000,
-            "signals": [signal, {**signal, "signal": "current", "unit": "A"}],
-            "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
-            "reason": "Voltage dipped.",
-            "parameters": {"below_pu": 0.9},
-            "members": [],
-            "duration_ms": None,
-            **changes,
-        }
-
-    return make
+def rollup(rollup: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """That of the minute from NOON."""
+    return lambda **changes: rollup(**{"window_start": NOON, "window_end": NOON + 60_000} | changes)

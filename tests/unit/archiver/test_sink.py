@@ -20,27 +20,6 @@ VALID = "meter.readings.valid"
 Make = Callable[..., Any]
 
 
-class Box:
-    """A DeadLetterBox without Kafka."""
-
-    def __init__(self) -> None:
-        self.waiting: list[Any] = []
-        self.sent: list[Any] = []
-
-    def put(self, letter: Any) -> None:
-        self.waiting.append(letter)
-
-    def clear(self) -> None:
-        self.waiting = []
-
-    def take(self) -> list[Any]:
-        letters, self.waiting = self.waiting, []
-        return letters
-
-    def send(self, letters: list[Any]) -> None:
-        self.sent += letters
-
-
 class Weather:
     """Whether the store answers."""
 
@@ -63,13 +42,8 @@ def store(memory_store: Make, weather: Weather) -> Any:
 
 
 @pytest.fixture
-def box() -> Box:
-    return Box()
-
-
-@pytest.fixture
-def sink(store: Any, box: Box) -> ArchiveSink:
-    return ArchiveSink(Archive(store, {VALID: "id-1"}), box, most_rows=10, most_bytes=1000)  # type: ignore[arg-type]
+def sink(store: Any, box: Any) -> ArchiveSink:
+    return ArchiveSink(Archive(store, {VALID: "id-1"}), box, most_rows=10, most_bytes=1000)
 
 
 def add(sink: ArchiveSink, value: Any, offset: int, topic: str = VALID, size: int = 1) -> None:
@@ -104,7 +78,7 @@ def test_objects_and_entries_appear_at_flush(sink: ArchiveSink, store: Any, batc
     assert len(store.objects) == 6
 
 
-def test_what_gives_no_row_is_in_the_ledger_too(sink: ArchiveSink, store: Any, box: Box) -> None:
+def test_what_gives_no_row_is_in_the_ledger_too(sink: ArchiveSink, store: Any, box: Any) -> None:
     sink.see(VALID, 0, 0, 1)
     sink.repeated(VALID, 0, 0, 3)
     bury(sink, 1)
@@ -130,7 +104,7 @@ def test_it_is_full_by_rows_or_by_bytes(sink: ArchiveSink, batch: Make) -> None:
 
 
 def test_after_a_failure_the_next_try_comes_as_soon_as_its_rows_are_back(
-    sink: ArchiveSink, store: Any, weather: Weather, batch: Make, box: Box
+    sink: ArchiveSink, store: Any, weather: Weather, batch: Make, box: Any
 ) -> None:
     weather.down = True
     pauses = []
@@ -154,13 +128,13 @@ def test_after_a_failure_the_next_try_comes_as_soon_as_its_rows_are_back(
 
 
 def test_a_replica_that_was_overtaken_archives_only_what_is_left(
-    sink: ArchiveSink, store: Any, box: Box, batch: Make, memory_store: Make
+    sink: ArchiveSink, store: Any, box: Any, batch: Make, memory_store: Make
 ) -> None:
     add(sink, batch(1), 0)
     sink.flush()
     for offset in (1, 2, 3):
         add(sink, batch(offset), offset)
-    other = ArchiveSink(Archive(memory_store(store.objects), {}), box, most_rows=10)  # type: ignore[arg-type]
+    other = ArchiveSink(Archive(memory_store(store.objects), {}), box, most_rows=10)
     for offset in (1, 2):
         add(other, batch(offset), offset)
     other.flush()
@@ -170,19 +144,19 @@ def test_a_replica_that_was_overtaken_archives_only_what_is_left(
     assert {stored["name"] for entry in entries for stored in entry["objects"]} == set(store.parquet())
 
 
-def test_a_group_that_begins_anew_archives_nothing_twice(store: Any, box: Box, batch: Make) -> None:
+def test_a_group_that_begins_anew_archives_nothing_twice(store: Any, box: Any, batch: Make) -> None:
     for end in (200_000, 100, 200_001):
-        sink = ArchiveSink(Archive(store, {}), box, most_rows=10)  # type: ignore[arg-type]
+        sink = ArchiveSink(Archive(store, {}), box, most_rows=10)
         for offset in range(end - 5, end):
             add(sink, batch(1), offset)
         sink.flush()
     assert [(entry["first"], entry["last"], entry["rows"]) for entry in ledger(store)] == [(0, 199_999, 5), (200_000, 200_000, 1)]
 
 
-def test_a_topic_that_was_made_anew_stops_it(sink: ArchiveSink, store: Any, box: Box, batch: Make) -> None:
+def test_a_topic_that_was_made_anew_stops_it(sink: ArchiveSink, store: Any, box: Any, batch: Make) -> None:
     add(sink, batch(1), 0)
     sink.flush()
-    again = ArchiveSink(Archive(store, {VALID: "id-2"}), box, most_rows=10)  # type: ignore[arg-type]
+    again = ArchiveSink(Archive(store, {VALID: "id-2"}), box, most_rows=10)
     add(again, batch(1), 0)
     with pytest.raises(TopicMadeAnewError, match="GRIDPULSE_S3_BUCKET"):
         again.flush()

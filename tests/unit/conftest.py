@@ -1,3 +1,5 @@
+"""What the unit tests of two or more programs use."""
+
 from collections.abc import Callable
 from typing import Any
 
@@ -6,6 +8,8 @@ import pytest
 
 @pytest.fixture
 def event() -> Callable[..., dict[str, Any]]:
+    """A decoded AnomalyEvent, but for `changes`."""
+
     def make(**changes: Any) -> dict[str, Any]:
         return {
             "anomaly_id": "0" * 32,
@@ -43,6 +47,8 @@ def event() -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def rollup() -> Callable[..., dict[str, Any]]:
+    """A decoded Rollup, but for `changes`."""
+
     def make(**changes: Any) -> dict[str, Any]:
         signal = {"signal": "voltage", "unit": "V", "count": 60, "mean": 230.0, "stddev": 1.5, "min": 226.0, "max": 234.0}
         return {
@@ -81,6 +87,11 @@ class Box:
 
     def send(self, letters: list[Any]) -> None:
         self.sent += letters
+
+
+@pytest.fixture
+def make_box() -> Callable[[], Box]:
+    return Box
 
 
 @pytest.fixture
