@@ -81,9 +81,9 @@ def archiver(start_app: Make, s3: dict[str, str], bucket: str) -> Make:
 def command(stack: Stack, s3: dict[str, str], bucket: str) -> Make:
     """Run `gridpulse-archiver` with words; its exit code and output."""
 
-    def run(*words: str) -> tuple[int, str]:
+    def run(*words: str, **variables: str) -> tuple[int, str]:
         program = Path(sys.executable).parent / "gridpulse-archiver"
-        environment = {**os.environ, **stack.environment(), **s3, "GRIDPULSE_S3_BUCKET": bucket}
+        environment = {**os.environ, **stack.environment(), **s3, "GRIDPULSE_S3_BUCKET": bucket, **variables}
         done = subprocess.run([program, *words], env=environment, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, done.stdout + done.stderr
 

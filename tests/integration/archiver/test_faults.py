@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import uuid
@@ -60,20 +61,26 @@ def test_a_hole_is_printed_and_fails(
     assert f"the bucket {bucket} holds no archive" in told
     feeder = uuid.uuid4().hex
     count = f"select count(*) from FILES where feeder_id = '{feeder}'"
-    app = archiver().wait_ready()
+    own = {"GRIDPULSE_CONSUMER_GROUP": f"test-archiver-{feeder}"}
+    app = archiver(**own).wait_ready()
     for number in range(3):
         send(VALID, feeder, codec.encode_batch(batch(feeder, number)))
         # its own rows: the topic holds those of other tests, and one checkpoint of everything would be a chain of one entry
         until(lambda number=number: rows("readings", count) == [((number + 1) * ROWS,)], "a checkpoint")
     assert app.stop() == 0
-    assert command("verify", "--topic", VALID, "--ask-kafka")[0] == 0
+    verify = ("verify", "--topic", VALID, "--ask-kafka")
+    assert command(*verify)[0] == 0
     names = sorted(entry.object_name for entry in client.list_objects(bucket, f"_ledger/{VALID}/", recursive=True))
     chain = max((names for names in by_partition(names).values()), key=len)
-    entry = json.loads(client.get_object(bucket, chain[0]).data)
-    client.remove_object(bucket, chain[0])
-    code, told = command("verify", "--topic", VALID, "--ask-kafka")
-    assert code == 1
-    assert f"hole: {VALID} {entry['partition']} from {entry['first']} to {entry['last']}" in told
+    for name, group in ((chain[0], {}), (chain[-1], own)):
+        content = client.get_object(bucket, name).data
+        entry = json.loads(content)
+        client.remove_object(bucket, name)
+        code, told = command(*verify, **group)
+        assert code == 1
+        assert f"hole: {VALID} {entry['partition']} from {entry['first']} to {entry['last']}" in told
+        client.put_object(bucket, name, io.BytesIO(content), len(content))
+    assert command(*verify, **own)[0] == 0
 
 
 def by_partition(names: list[str]) -> dict[str, list[str]]:

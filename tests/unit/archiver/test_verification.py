@@ -1,7 +1,7 @@
 """Whatever is wrong with an archive is found and named; what is right is not."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -20,6 +20,7 @@ from gridpulse_archiver.layout import HOUR_MS
 from gridpulse_archiver.letters import letter_row
 from gridpulse_archiver.stretch import FOLDERS, Stretch
 from gridpulse_archiver.verification.findings import Finding, Summary
+from gridpulse_archiver.verification.log import Unasked
 from gridpulse_archiver.verification.verifier import Verifier
 from gridpulse_runtime.object_store_names import ObjectName
 from gridpulse_schemas import Origin
@@ -54,10 +55,10 @@ def archived(store: Any, batch: Make) -> Any:
 
 @pytest.fixture
 def verify(tmp_path: Path) -> Callable[..., tuple[list[Finding], Summary]]:
-    def run(store: Any, *, deep: bool = True, no_records: Any = lambda *_: False) -> tuple[list[Finding], Summary]:
+    def run(store: Any, *, deep: bool = True, log: Any = Unasked()) -> tuple[list[Finding], Summary]:  # noqa: B008  no state
         folder = store.dump(tmp_path / str(len(list(tmp_path.iterdir()))))
         with progress() as told:
-            verifier = Verifier(store, pafs.LocalFileSystem(), str(folder), told, no_records)
+            verifier = Verifier(store, pafs.LocalFileSystem(), str(folder), told, log)
             verifier.run(FOLDERS, deep=deep)
         return verifier.findings, verifier.summaries[VALID, 0]
 
@@ -116,12 +117,36 @@ def test_offsets_nobody_read_are_a_hole_unless_the_log_has_none(store: Any, veri
     assert kinds(verify(store)[0]) == [("hole", 5, 6)]
     asked = []
 
-    def log(*gap: Any) -> bool:
-        asked.append(gap)
-        return True
+    class Log(Unasked):
+        def no_records(self, *gap: Any) -> bool:
+            asked.append(gap)
+            return True
 
-    assert verify(store, no_records=log)[0] == []
+    assert verify(store, log=Log())[0] == []
     assert asked == [(VALID, 0, 5, 6)]
+
+
+class Committed(Unasked):
+    """Of partition 0 the offsets before `offset` are committed."""
+
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    def committed(self, topics: Collection[str]) -> dict[tuple[str, int], int]:
+        assert VALID in topics
+        return {(VALID, 0): self.offset, (VALID, 1): 99}
+
+
+def test_what_was_committed_and_is_in_no_entry_is_a_hole(archived: Any, verify: Make) -> None:
+    assert verify(archived, log=Committed(30))[0] == []
+    assert verify(archived, log=Committed(28))[0] == [], "an entry comes before its commit"
+    del archived.objects[entry_name(25)]
+    assert kinds(verify(archived)[0]) == [], "unasked it could be a checkpoint that is being made"
+    assert kinds(verify(archived, log=Committed(30))[0]) == [("hole", 25, 29)]
+    for first in (0, 15, 20):
+        del archived.objects[entry_name(first)]
+    assert kinds(verify(archived, log=Committed(30))[0]) == [("hole", 0, 29)], "the whole chain is lost"
+    assert kinds(verify(archived, log=Committed(0))[0]) == [], "a first checkpoint is being made"
 
 
 def test_a_missing_object(archived: Any, verify: Make) -> None:

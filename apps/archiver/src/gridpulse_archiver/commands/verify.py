@@ -12,13 +12,17 @@ from rich.table import Table
 
 from gridpulse_archiver.commands.options import AsJson, telling
 from gridpulse_archiver.commands.progress import progress
+from gridpulse_archiver.settings import ArchiverSettings
 from gridpulse_archiver.store import Bucket
 from gridpulse_archiver.stretch import FOLDERS
+from gridpulse_archiver.topology import NAME
 from gridpulse_archiver.verification.findings import Finding, Summary
-from gridpulse_archiver.verification.log_gaps import LogGaps
+from gridpulse_archiver.verification.kafka_log import KafkaLog
+from gridpulse_archiver.verification.log import Unasked
 from gridpulse_archiver.verification.verifier import Verifier
+from gridpulse_runtime.application import group_of
 from gridpulse_runtime.errors import UsageError
-from gridpulse_runtime.object_store import ObjectStoreSettings, file_system
+from gridpulse_runtime.object_store import file_system
 from gridpulse_runtime.settings import load
 
 __all__ = ["verify"]
@@ -31,7 +35,9 @@ Deep = Annotated[bool, typer.Option("--deep", help="Read every row, not only wha
 AskKafka = Annotated[
     bool,
     typer.Option(
-        "--ask-kafka", help="Where no record was found ask the log: markers of transactions and compacted records are no holes."
+        "--ask-kafka",
+        help="Where no record was found ask the log: markers of transactions and compacted records are no holes. And whether "
+        "the ledger answers for all that is committed (by the group gridpulse-archiver, or GRIDPULSE_CONSUMER_GROUP).",
     ),
 ]
 
@@ -45,10 +51,10 @@ def verify(topic: Topic = None, *, deep: Deep = False, ask_kafka: AskKafka = Fal
     for name in topic or ():
         if name not in FOLDERS:
             raise UsageError(f"--topic {name}: expected one of {', '.join(FOLDERS)}")
-    settings = load(ObjectStoreSettings)
+    settings = load(ArchiverSettings)
     with ExitStack() as stack:
         stack.enter_context(telling())
-        log = stack.enter_context(LogGaps(settings)).no_records if ask_kafka else nothing_known
+        log = stack.enter_context(KafkaLog(settings, group_of(settings, NAME))) if ask_kafka else Unasked()
         told = stack.enter_context(progress())
         verifier = Verifier(Bucket(settings), file_system(settings), settings.s3_bucket, told, log)
         verifier.run(topic or FOLDERS, deep=deep)
@@ -61,11 +67,6 @@ def verify(topic: Topic = None, *, deep: Deep = False, ask_kafka: AskKafka = Fal
     else:
         show(summaries, findings)
     raise SystemExit(WRONG if findings else 0)
-
-
-def nothing_known(topic: str, partition: int, first: int, last: int) -> bool:
-    del topic, partition, first, last
-    return False
 
 
 def show(summaries: list[Summary], findings: list[Finding]) -> None:

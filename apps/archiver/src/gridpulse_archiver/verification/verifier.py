@@ -11,10 +11,11 @@ import pyarrow.fs as pafs
 from gridpulse_archiver.commands.progress import Told
 from gridpulse_archiver.ledger import Entry, Ledger, LedgerStore, Stored
 from gridpulse_archiver.stretch import FOLDERS
-from gridpulse_archiver.verification.chain import NotRecords, follow
+from gridpulse_archiver.verification.chain import follow
 from gridpulse_archiver.verification.contents import check_contents
 from gridpulse_archiver.verification.findings import Finding, Summary
 from gridpulse_archiver.verification.footers import check_footer
+from gridpulse_archiver.verification.log import Chain, Log
 from gridpulse_archiver.verification.objects import Expected, compare
 from gridpulse_runtime.object_store_names import ObjectName
 
@@ -24,30 +25,33 @@ AT_ONCE = 16
 """Requests under way at a time."""
 A = TypeVar("A")
 B = TypeVar("B")
-Chain = tuple[str, int]
 
 
 class Verifier:
     """Verifies the chains of one bucket; `findings` and `summaries` are there when `run` returns."""
 
-    def __init__(self, store: LedgerStore, files: pafs.FileSystem, folder: str, told: Told, no_records: NotRecords) -> None:
+    def __init__(self, store: LedgerStore, files: pafs.FileSystem, folder: str, told: Told, log: Log) -> None:
         """`files`, below `folder`, are the objects of `store` to be read by ranges."""
-        self._store, self._files, self._folder, self._told, self._no_records = store, files, folder, told, no_records
+        self._store, self._files, self._folder, self._told, self._log = store, files, folder, told, log
         self._ledger = Ledger(store)
         self._pool = ThreadPoolExecutor(AT_ONCE)
         self.findings: list[Finding] = []
         self.summaries: dict[Chain, Summary] = {}
 
     def run(self, topics: Iterable[str], *, deep: bool) -> None:
-        """Verify the chains of `topics`, the ledger before the listing: what an entry names was there before it.
+        """Verify the chains of `topics`. Objects are made first, then entries, then commits; so they are looked at in reverse.
 
         Raises UnavailableError, DamagedLedgerError.
         """
         wanted = set(topics)
+        committed = self._log.committed(wanted)
         with self._pool:
             named = {chain: self._follow(*chain) for chain in sorted(self._ledger.chains()) if chain[0] in wanted}
             found = self._listed(wanted)
             expected = [each for chain in sorted({*named, *found}) for each in self._compare(chain, named, found)]
+            for chain, summary in self.summaries.items():
+                names = [name for series in found.get(chain, {}).values() for name in series]
+                self.findings += lost_at_the_end(summary, names, committed.get(chain, 0))
             self._footers(expected)
             if deep:
                 self._contents(expected)
@@ -59,7 +63,7 @@ class Verifier:
         firsts = self._ledger.firsts(topic, partition)
         self._told.say(f"ledger of {topic}-{partition}")
         read = self._each(lambda first: self._ledger.read(topic, partition, first), firsts)
-        for each in follow((entry for entry in read if entry is not None), summary, self._no_records):
+        for each in follow((entry for entry in read if entry is not None), summary, self._log.no_records):
             if isinstance(each, Entry):
                 self._told.advance()
                 for stored in each.objects:
@@ -116,3 +120,11 @@ class Verifier:
         rest = iter(items)
         while some := list(islice(rest, 4 * AT_ONCE)):
             yield from self._pool.map(work, some)
+
+
+def lost_at_the_end(summary: Summary, names: list[ObjectName], committed: int) -> Iterator[Finding]:
+    """A hole where more is `committed` than the chain answers for. Without a chain it would begin where the objects do."""
+    begin = summary.last + 1 if summary.entries else min((name.first for name in names), default=committed)
+    if committed > begin:
+        detail = "the archiver has committed these offsets, and no entry of the ledger answers for them"
+        yield Finding("hole", summary.topic, summary.partition, begin, committed - 1, detail)
