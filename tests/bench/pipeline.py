@@ -1,11 +1,13 @@
 """Throughput of ingest, detector and archiver, latency to an anomaly, on real servers. Prints what it measured, and on what.
 
-    make bench                       # everything, about three minutes
-    make bench ARGS="--json FILE"    # the figures for a program
+    make bench                                              # everything, about five minutes
+    make bench ARGS="--json FILE"                           # the figures for a program
+    make bench ARGS="--only latency --rate 100000"          # batches of 100 meters, ten times as many
 
 Readings per CPU-second count all threads of the app's process (user and system time), between 30 % and 100 % of the backlog, so
-that start and compilation are not in it. Latency is measured from the intended send time of a batch to the receipt of its
-anomaly from grid.anomalies by another consumer: a late send counts against us (no coordinated omission).
+that start and compilation are not in it. Latency is measured, after ten seconds that do not count, from the intended send time
+of a batch to the receipt of its anomaly from grid.anomalies by another consumer: a late send counts against us (no coordinated
+omission).
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
 from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
-RATE, LATENCY_SECONDS = 10_000, 30
+PARTS = ("batches", "singles", "latency")
 SETTINGS = {"archiver": {"GRIDPULSE_ARCHIVE_ROWS": "300000", "GRIDPULSE_ARCHIVE_INTERVAL": "3"}}
 """It counts rows when their objects are stored: more often than as a rule, so that the last ones need not be waited for."""
 
@@ -149,8 +151,8 @@ def measured(figures: Figures) -> dict[str, float]:
     }
 
 
-def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str, float]:
-    """p50 … p99.9 from meter.readings to grid.anomalies at RATE readings/s, one anomaly change in every batch."""
+def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, seconds: int) -> dict[str, float]:
+    """p50 … p99.9 from meter.readings to grid.anomalies at `rate` readings/s, one anomaly change in every batch."""
     settings = KafkaSettings()
     apps = [
         App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / "state-latency")}, folder)
@@ -182,18 +184,19 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str
     receiver = threading.Thread(target=receive)
     receiver.start()
     producer = Producer({**settings.kafka_client(), **PRODUCER})
-    rng, known = np.random.default_rng(7), rosters()
-    gap = METERS / RATE
+    feeders = rate // METERS  # each meter is read once a second
+    rng, known = np.random.default_rng(7), rosters(feeders)
+    gap = METERS / rate
     warm = int(10 / gap)
     start = time.monotonic() + 0.5
     base = int(time.time() * 1000)
-    for number in range(warm + int(LATENCY_SECONDS / gap)):
+    for number in range(warm + int(seconds / gap)):
         due = start + number * gap
         while (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
-        feeder, timestamp = number % FEEDERS, base + number // FEEDERS * 1000
+        feeder, timestamp = number % feeders, base + number // feeders * 1000
         one = batch(feeder, known[feeder], timestamp, rng, int(time.time() * 1000))
-        one.columns["voltage"][number // FEEDERS % METERS] = 120.0
+        one.columns["voltage"][number // feeders % METERS] = 120.0
         if number >= warm:
             intended[one.feeder_id, timestamp] = due
         producer.produce("meter.readings", codec.encode_batch(one), one.feeder_id.encode())
@@ -210,7 +213,7 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path) -> dict[str
         app.stop()
     shares = {"p50": 50, "p95": 95, "p99": 99, "p99.9": 99.9, "max": 100}
     result = {name: histogram.get_value_at_percentile(share) / 1000 for name, share in shares.items()}
-    return {**result, "anomalies": histogram.get_total_count(), "expected": expected}
+    return {**result, "rate": rate, "seconds": seconds, "anomalies": histogram.get_total_count(), "expected": expected}
 
 
 def main() -> None:
@@ -218,13 +221,18 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     parser.add_argument("--ticks", type=int, default=300, help="seconds of 10,000 meters in the backlog [300]")
     parser.add_argument("--singles", type=int, default=200_000, help="single readings in the backlog [200000]")
+    parser.add_argument(
+        "--rate", type=int, default=10_000, help="readings a second, each of another meter, while latency is measured [10000]"
+    )
+    parser.add_argument("--seconds", type=int, default=90, help="of latency, three of the detector's checkpoints [90]")
+    parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     options = parser.parse_args()
     logs.configure("bench", level="WARNING")
     figures: dict[str, Any] = {"machine": machine()}
     print(f"machine: {figures['machine']}")
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for part in ("batches", "singles", "latency"):
+        for part in options.only or PARTS:
             with kafka(folder / part, *(["s3"] if part == "batches" else [])) as environment:
                 codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
                 if part == "batches":
@@ -237,7 +245,7 @@ def main() -> None:
                         ("ingest", "detector"), singles(codec, options.singles), options.singles, environment, folder / part
                     )
                 else:
-                    figures[part] = latency(codec, environment, folder)
+                    figures[part] = latency(codec, environment, folder, options.rate, options.seconds)
             report(part, figures[part])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
@@ -246,7 +254,7 @@ def main() -> None:
 def report(part: str, figures: Any) -> None:
     if part == "latency":
         text = ", ".join(f"{name} {figures[name]:.1f} ms" for name in ("p50", "p95", "p99", "p99.9", "max"))
-        print(f"meter.readings → grid.anomalies at {RATE:,} readings/s: {text}")
+        print(f"meter.readings → grid.anomalies at {figures['rate']:,} readings/s for {figures['seconds']} s: {text}")
         print(f"  {figures['anomalies']} of {figures['expected']} anomalies received")
         return
     what = f"{METERS}-meter batches" if part == "batches" else "single readings"
