@@ -76,6 +76,8 @@ def test_the_pipeline_works_with_a_principal_for_each_app(
     explained = command(topics, "explain", "gridpulse-detector", "explain", wanted, "--json")
     assert explained.returncode == 0, explained.stderr
     assert json.loads(explained.stdout)["same"] is True
+    verified = command(topics, "archiver", "gridpulse-archiver", "verify", "--ask-kafka")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     listed = command(topics, "redrive", "gridpulse-redrive", "list")
     assert listed.returncode == 0, listed.stderr
 
