@@ -177,6 +177,21 @@ def test_nobody_is_quiet_while_kafka_does_not_answer(start_app: Make, wire: Wire
     assert app.stop() == 0
 
 
+def test_a_quiet_feeder_gets_heartbeats_though_its_replica_lost_its_place(
+    start_app: Make, wire: Wire, stack: Stack, until: Until
+) -> None:
+    app = start_app("ingest", GRIDPULSE_HEARTBEAT_AFTER="5", GRIDPULSE_SESSION_TIMEOUT="6").wait_ready()
+    wire.send(wire.batch())
+    until(lambda: wire.poll().forwarded and not wire.forwarded[-1].rows, "a heartbeat")
+    stack.kafka.pause()
+    time.sleep(8)  # longer than its session lasts
+    stack.kafka.resume()
+    before = len(wire.poll().forwarded)
+    until(lambda: len(wire.poll().forwarded) >= before + 2, "heartbeats, with nothing to read since")
+    assert not wire.forwarded[-1].rows
+    assert app.stop() == 0
+
+
 def test_sigterm_loses_nothing_and_a_restart_repeats_nothing(start_app: Make, wire: Wire, until: Until) -> None:
     first = start_app("ingest").wait_ready()
     wire.send(*(wire.batch(sent_at=1 + number) for number in range(100)))

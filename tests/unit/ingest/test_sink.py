@@ -253,6 +253,19 @@ def test_a_feeder_with_unread_messages_gets_no_heartbeat(ingest: Make, make: Mak
     assert len(one.forwarded) == 1
 
 
+def test_a_rebalance_forgets_no_feeder_whose_partition_comes_back(ingest: Make, make: Make, clock: list[float]) -> None:
+    one = ingest(heartbeat_after=10)
+    one.batch(1, make())
+    clock[0] += 10
+    one.sink.beat(lambda: (set(), set()))
+    clock[0] += 1
+    one.sink.beat(lambda: pytest.fail("asked, though the quiet has begun again"))
+    for _ in range(9):
+        clock[0] += 1
+        one.sink.beat(lambda: ({0}, set()))
+    assert [batch.rows for batch in one.forwarded[1:]] == [0]
+
+
 def test_nobody_is_asked_for_what_is_unread_before_a_feeder_was_quiet_long_enough(
     ingest: Make, make: Make, clock: list[float]
 ) -> None:

@@ -42,7 +42,7 @@ class Heartbeats:
     def listen(self, now: float) -> None:
         """Note that readings are being read. After DEAF_SECONDS without, as while Kafka is away, each quiet begins again."""
         if now - self._listened_at > DEAF_SECONDS:
-            self.postpone({partition for partition, _ in self._seen}, now)
+            self.postpone_all(now)
         self._listened_at = now
 
     def any_due(self, now: float) -> bool:
@@ -73,6 +73,10 @@ class Heartbeats:
             if partition in partitions:
                 seen.at = max(seen.at, now - self.after)
                 seen.beaten_at = now
+
+    def postpone_all(self, now: float) -> None:
+        """Restart the quiet of every feeder."""
+        self.postpone({partition for partition, _ in self._seen}, now)
 
     def forget(self, assigned: set[int]) -> None:
         """Drop feeders of partitions that this replica no longer reads."""

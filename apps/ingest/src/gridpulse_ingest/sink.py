@@ -98,6 +98,9 @@ class IngestSink(BaseSink):
         if not self.heartbeats.any_due(now):
             return
         caught_up, behind = partitions()
+        if not caught_up and not behind:  # in a rebalance: what comes back is not to be forgotten
+            self.heartbeats.postpone_all(now)
+            return
         self.heartbeats.forget(caught_up | behind)
         self.heartbeats.postpone(behind, now)
         for feeder, event_ms in self.heartbeats.due(now, caught_up):

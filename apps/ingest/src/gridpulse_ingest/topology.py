@@ -44,11 +44,14 @@ def partitions(app: StreamApplication) -> tuple[set[int], set[int]]:
     """
     consumer = app._consumer  # noqa: SLF001
     assigned = {tp.partition for tp in consumer.assignment() if tp.topic == READINGS}
+    places = [TopicPartition(READINGS, number) for number in assigned]
     try:
         ends = app.ends([(READINGS, number) for number in assigned], ASK_SECONDS)
+        read = consumer.position(places)
+        silent = [place for place in read if place.offset < 0]  # since they were assigned
+        begun = consumer.committed(silent, timeout=ASK_SECONDS) if silent else []
     except KafkaException as error:
         log.warning("no heartbeats: Kafka does not say whether readings wait", error=str(error))
         return set(), assigned
-    read = consumer.position([TopicPartition(READINGS, number) for number in assigned])
-    caught_up = {place.partition for place in read if place.offset >= ends[READINGS, place.partition]}
+    caught_up = {place.partition for place in (*read, *begun) if place.offset >= ends[READINGS, place.partition]}
     return caught_up, assigned - caught_up
