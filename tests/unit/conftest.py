@@ -58,10 +58,6 @@ def rollup() -> Callable[..., dict[str, Any]]:
             "window_end": 1_700_000_100_000,
             "signals": [signal, {**signal, "signal": "current", "unit": "A"}],
             "evidence": {"topic": "meter.readings.valid", "partition": 0, "offset": 7, "ordinal": 0, "first_offset": 5},
-            "reason": "Voltage dipped.",
-            "parameters": {"below_pu": 0.9},
-            "members": [],
-            "duration_ms": None,
             **changes,
         }
 

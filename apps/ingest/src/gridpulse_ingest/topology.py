@@ -44,10 +44,10 @@ def partitions(app: StreamApplication) -> tuple[set[int], set[int]]:
     """
     consumer = app._consumer  # noqa: SLF001
     assigned = {tp.partition for tp in consumer.assignment() if tp.topic == READINGS}
-    places = [TopicPartition(READINGS, number) for number in assigned]
+    places = [(READINGS, number) for number in assigned]
     try:
-        ends = app.ends([(READINGS, number) for number in assigned], ASK_SECONDS)
-        read = consumer.position(places)
+        ends = app.ends(places, ASK_SECONDS)
+        read = consumer.position([TopicPartition(*place) for place in places])
         silent = [place for place in read if place.offset < 0]  # since they were assigned
         begun = consumer.committed(silent, timeout=ASK_SECONDS) if silent else []
     except KafkaException as error:
