@@ -101,22 +101,22 @@ def client(s3: dict[str, str]) -> Minio:
 def rows(client: Minio, bucket: str, tmp_path: Path) -> Make:
     """What a query on the archive's files under a folder gives; fetched anew. CURRENT: by the rule of the docs."""
 
-    def fetch(folder: str) -> Path | None:
+    def fetch(folder: str, tries: int = 20) -> Path | None:
         local = tmp_path / uuid.uuid4().hex
         found = list(client.list_objects(bucket, prefix=f"{folder}/", recursive=True))
-        for entry in found:
-            client.fget_object(bucket, entry.object_name, str(local / entry.object_name))
+        try:
+            for entry in found:
+                client.fget_object(bucket, entry.object_name, str(local / entry.object_name))
+        except S3Error as error:
+            if error.code != "NoSuchKey" or tries == 1:
+                raise
+            return fetch(folder, tries - 1)  # removed since it was listed: an aborted write's, which go hour by hour
         return local if found else None
 
     def ask(folder: str, query: str) -> list[Any]:
         if not client.bucket_exists(bucket):
             return []
-        try:
-            local = fetch(folder)
-        except S3Error as error:
-            if error.code != "NoSuchKey":
-                raise
-            local = fetch(folder)  # removed since it was listed: what a writer lost to another had left
+        local = fetch(folder)
         if local is None:
             return []
         with duckdb.connect() as connection:
