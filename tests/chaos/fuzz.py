@@ -7,8 +7,8 @@ On servers of its own. First good readings alone (10,000 a second, in batches of
 them, at a rate that one ingest can take: above it good readings wait behind them in their partition.
 Each hostile message must lie in meter.readings.dlq with a reason, or have become readings in meter.readings.valid: a flipped bit
 of a voltage makes another voltage. Ingest must not restart, nor need more than MOST_MB. The latency of good readings is measured
-from the intended time of sending to the receipt from meter.readings.valid by another consumer; of those beside the hostile ones it
-is told once more without the first quarter of a minute, in which Kafka compiles what it had not done before, on the same cores.
+from the intended time of sending to the receipt from meter.readings.valid by another consumer. Beside the hostile ones it is told
+once more without the first quarter of a minute, in which Kafka compiles what it had not done before, on the same cores.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -63,10 +64,15 @@ def campaign(names: list[str], options: argparse.Namespace) -> list[Round]:
         chosen = rng.choices(killing, k=A_ROUND) if rounds else list(names)
         rng.shuffle(chosen)
         print(f"round {len(rounds) + 1}, seed {seed}", flush=True)
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = options.folder / f"round-{seed}" if options.folder else Path(temporary)
-            folder.mkdir(parents=True, exist_ok=True)
+        folder = options.folder / f"round-{seed}" if options.folder else Path(tempfile.mkdtemp(prefix="gridpulse-chaos-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
             rounds.append(play(folder, seed, chosen, options.rate, lambda text: print(f"  {text}", flush=True)))
+        except AssertionError:
+            print(f"  the round's logs and data are kept in {folder}", flush=True)
+            raise
+        if not options.folder:
+            shutil.rmtree(folder)
         print(f"  {sum(one.kills for one in rounds)} of {options.kills} kills", flush=True)
         if all(not recovery.kills for one in rounds for recovery in one.recoveries):
             break

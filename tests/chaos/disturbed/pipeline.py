@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from disturbed.apps import APPS, Supervisor
@@ -134,6 +134,21 @@ class Pipeline:
         for app in APPS:
             replica = self.apps.of(app)
             self._wait(lambda replica=replica: replica.output[1] > 0, f"the first output of {app}", replica.process.last_lines)
+
+    def condition(self) -> str:
+        """What the generator, each app and each consumer group do, line by line: to understand a failure by."""
+        lines = [f"generator: {'runs' if self.load.alive else self.load.status}, {self.load.last_lines()}"]
+        replicas = (self.apps.of(app) for app in APPS)
+        lines += [f"{each.name}: ended with {each.endings}, (starts, output) {each.output}" for each in replicas]
+        admin = AdminClient({"bootstrap.servers": self.environment["GRIDPULSE_KAFKA_BOOTSTRAP"], "log_level": 0})
+        try:
+            groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=10).result().valid]
+            for name, told in admin.describe_consumer_groups(groups, request_timeout=10).items():
+                members = {each.group_instance_id: len(each.assignment.topic_partitions) for each in told.result().members}
+                lines.append(f"{name}: {told.result().state}, partitions by member {members}")
+        except KafkaException as error:
+            lines.append(f"Kafka: {error}")
+        return "\n".join(lines)
 
     def behind(self, app: str) -> dict[str, int]:
         """Messages that the groups of `app` have not committed, by topic and partition; where no commit is known, that."""

@@ -41,7 +41,11 @@ def play(folder: Path, seed: int, names: Sequence[str], rate: int = RATE, say: C
                 say("disk full: not tried, this user may not mount a small disk")
                 continue
             time.sleep(rng.uniform(0, 2))
-            recovery = DISTURBANCES[name](pipeline, rng)
+            try:
+                recovery = DISTURBANCES[name](pipeline, rng)
+            except AssertionError as error:
+                error.add_note(f"then, after {name}:\n{pipeline.condition()}")
+                raise
             recoveries.append(recovery)
             say(f"{recovery.what}: next output of {recovery.watched} after {recovery.seconds:.1f} s")
         pipeline.settle()
