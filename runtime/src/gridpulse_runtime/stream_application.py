@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import stamina
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
 
@@ -15,7 +15,7 @@ from gridpulse_runtime.hooks import end_checkpoint_in
 from gridpulse_runtime.straight import StraightLoop
 from gridpulse_runtime.watermarks import Place, Watermarks
 
-__all__ = ["COMMIT_PATIENCE", "StreamApplication", "patient"]
+__all__ = ["COMMIT_PATIENCE", "StreamApplication", "patient", "where_committed"]
 
 CHANGELOG = {
     "segment.bytes": "33554432",
@@ -27,6 +27,7 @@ CHANGELOG = {
 FIRST_PART = 1 / 6
 """Of the interval, until the first checkpoint after an assignment: a replica that is killed before it reads the same again."""
 COMMIT_PATIENCE = 20.0
+ASK_SECONDS = 5.0
 COORDINATOR_AWAY = (
     KafkaError._WAIT_COORD,  # noqa: SLF001  their names
     KafkaError._TRANSPORT,  # noqa: SLF001
@@ -43,9 +44,10 @@ COORDINATOR_AWAY = (
 class StreamApplication(StraightLoop):
     """An Application that may run in any thread: signals are the main thread's (see together.py).
 
-    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where partitions
-    begin and end is asked for all of an assignment at once (watermarks.py). The first checkpoint after an assignment comes soon.
-    Changelog topics are compacted early, so that what a lost state is rebuilt from stays small.
+    A commit waits COMMIT_PATIENCE seconds for a broker that is restarting, instead of ending the app at once. Where an assigned
+    partition is read from is asked here (where_committed), and where it begins and ends of all at once (watermarks.py). The first
+    checkpoint after an assignment comes soon. Changelog topics are compacted early, so that what a lost state is rebuilt from
+    stays small.
     """
 
     _newly_assigned = False
@@ -78,7 +80,7 @@ class StreamApplication(StraightLoop):
 
     def _assign_partitions(self, topic_partitions: list[TopicPartition]) -> None:
         with self._watermarks.of(topic_partitions):
-            super()._assign_partitions(topic_partitions)
+            super()._assign_partitions(where_committed(self._consumer, topic_partitions))
         self._newly_assigned = True
 
     def checkpoint_soon(self) -> None:
@@ -111,7 +113,10 @@ class CompactChangelogs(TopicManager):
 
 
 def patient(commit: Callable[..., Any]) -> Callable[..., Any]:
-    """`commit`, made again for a while where no coordinator answers. Raises what it raises in the end."""
+    """`commit`, or a question for what is committed, made again for a while where no coordinator answers.
+
+    Raises what it raises in the end.
+    """
 
     @stamina.retry(on=_may_pass, attempts=None, timeout=COMMIT_PATIENCE, wait_initial=0.1, wait_max=1.0)
     def again(*args: Any, **options: Any) -> Any:
@@ -122,6 +127,22 @@ def patient(commit: Callable[..., Any]) -> Callable[..., Any]:
         return committed
 
     return again
+
+
+def where_committed(consumer: Any, places: list[TopicPartition]) -> list[TopicPartition]:
+    """`places`, each with the offset to be read from: what the group has committed, else the beginning.
+
+    A client that is given no offset asks by itself, but only once: where a broker that restarts answers that it is not the
+    coordinator any more, the partition is assigned and never read (librdkafka issue 5586). Raises KafkaException where none is
+    told within COMMIT_PATIENCE.
+    """
+    found: list[TopicPartition] = patient(consumer.committed)(places, timeout=ASK_SECONDS)
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
+        if place.offset < 0:
+            place.offset = OFFSET_BEGINNING
+    return found
 
 
 def _may_pass(error: Exception) -> bool:

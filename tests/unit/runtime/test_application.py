@@ -5,14 +5,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from gridpulse_runtime.application import make_application, transactional_id
 from gridpulse_runtime.hooks import tell_checkpoints
 from gridpulse_runtime.metrics import AppMetrics
 from gridpulse_runtime.settings import AppSettings
-from gridpulse_runtime.stream_application import patient
+from gridpulse_runtime.stream_application import patient, where_committed
 
 
 class Broker:
@@ -42,6 +42,18 @@ def test_who_lost_the_partitions_is_told_at_once(code: int) -> None:
     with pytest.raises(KafkaException):
         patient(broker.commit)(offsets=[], asynchronous=False)
     assert broker.committed == []
+
+
+def test_where_to_read_from_is_asked_until_a_coordinator_says() -> None:
+    answers = [KafkaError.NOT_COORDINATOR, KafkaError._TIMED_OUT]
+
+    def committed(places: list[TopicPartition], **_: float) -> list[TopicPartition]:
+        if answers:
+            raise KafkaException(KafkaError(answers.pop()))
+        return [TopicPartition(place.topic, place.partition, 7 if place.partition else -1001) for place in places]
+
+    found = where_committed(SimpleNamespace(committed=committed), [TopicPartition("t", number) for number in range(2)])
+    assert [(place.partition, place.offset) for place in found] == [(0, OFFSET_BEGINNING), (1, 7)]
 
 
 def test_replicas_have_transactional_ids_of_their_own_and_keep_them(monkeypatch: pytest.MonkeyPatch) -> None:
