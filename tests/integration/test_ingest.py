@@ -192,6 +192,19 @@ def test_a_quiet_feeder_gets_heartbeats_though_its_replica_lost_its_place(
     assert app.stop() == 0
 
 
+def test_a_feeder_written_in_transactions_gets_heartbeats(
+    start_app: Make, wire: Wire, kafka: KafkaSettings, until: Until
+) -> None:
+    producer = Producer({**kafka.kafka_client(), **PRODUCER, "transactional.id": wire.run})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(READINGS, wire.batch(), wire.feeder.encode())
+    producer.commit_transaction(30)  # its marker lies after the batch, and no consumer is ever given it
+    app = start_app("ingest", GRIDPULSE_HEARTBEAT_AFTER="5").wait_ready()
+    until(lambda: wire.poll().forwarded and not wire.forwarded[-1].rows, "a heartbeat")
+    assert app.stop() == 0
+
+
 def test_sigterm_loses_nothing_and_a_restart_repeats_nothing(start_app: Make, wire: Wire, until: Until) -> None:
     first = start_app("ingest").wait_ready()
     wire.send(*(wire.batch(sent_at=1 + number) for number in range(100)))

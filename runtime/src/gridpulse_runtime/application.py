@@ -52,12 +52,14 @@ def make_application(
     commit_every: int = 10_000,
     exactly_once_offered: bool = True,
     in_bulk: bool = False,
+    tell_ends: bool = False,
 ) -> StreamApplication:
     """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
 
     `part`: one of several in this process (together.py), with the consumer group `gridpulse-<name>-<part>`, and so with offsets
     and state of its own. `commit_every` 0: only the interval counts. `in_bulk`: records are fetched by the megabyte, or after a
-    quarter of a second, rather than each as it comes, which costs broker and app less. Topics must exist (ensure_topics);
+    quarter of a second, rather than each as it comes, which costs broker and app less. `tell_ends`: `read_through` is kept, for
+    an app that takes its topics straight. Topics must exist (ensure_topics);
     changelog topics are made by Quix.
     """
     consumer = {
@@ -68,6 +70,7 @@ def make_application(
         "fetch.message.max.bytes": 4_194_304,
         "fetch.max.bytes": 8_388_608,  # an answer stays in memory until the last of its records is taken
         "queued.max.messages.kbytes": 16_384,  # half a second of what the quickest app takes; a backlog fills it in each of them
+        "enable.partition.eof": tell_ends,
         "statistics.interval.ms": 1000,
         "stats_cb": metrics.take_statistics,
     }

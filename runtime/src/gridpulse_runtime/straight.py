@@ -10,7 +10,7 @@ from contextvars import copy_context
 from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from quixstreams import Application, State
 from quixstreams.context import set_message_context
 from quixstreams.dataframe import StreamingDataFrame
@@ -34,6 +34,10 @@ class StraightLoop(Application):
         self._takes: dict[str, Take] = {}
         self._on_turn = on_turn
         self._taken_away = False
+        self.read_through: dict[tuple[str, int], int] = {}
+        """End of the log that was reached last, of each partition assigned, where the consumer is told it (enable.partition.eof).
+
+        A consumer's position is no such thing: past the last record lie markers of transactions, if that was written in one."""
 
     def take_straight(self, topic: Topic, take: Take) -> None:
         """Have each message of `topic` taken by `take`; what it returns is what the dataframe of `topic` begins with."""
@@ -64,21 +68,29 @@ class StraightLoop(Application):
             messages = [message for message in messages if (message.topic(), message.partition()) in mine]
         return messages
 
-    def _on_revoke(self, *arguments: Any) -> None:
-        self._taken_away = True
-        super()._on_revoke(*arguments)
+    def _on_revoke(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        self._take_away(topic_partitions)
+        super()._on_revoke(consumer, topic_partitions)
 
-    def _on_lost(self, *arguments: Any) -> None:
+    def _on_lost(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        self._take_away(topic_partitions)
+        super()._on_lost(consumer, topic_partitions)
+
+    def _take_away(self, places: list[TopicPartition]) -> None:
         self._taken_away = True
-        super()._on_lost(*arguments)
+        for place in places:
+            self.read_through.pop((place.topic, place.partition), None)
 
     def _take_all(self, messages: list[Message], dataframe_composed: dict[str, Any]) -> None:
         taken: dict[str, int] = {}
         for message in messages:
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
             error: KafkaError | None = message.error()
             if error is not None:
-                raise KafkaException(error)
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
+                if error.code() != KafkaError._PARTITION_EOF:  # noqa: SLF001
+                    raise KafkaException(error)
+                self.read_through[topic, partition] = offset
+                continue
             try:
                 passed = self._takes[topic](message)
                 if passed is not None:

@@ -77,7 +77,7 @@ class Kafka:
 def loop(kafka: Kafka, take: Any) -> Any:
     """A loop over topic t; `done` of `kafka` has offsets stored, values passed on, counts."""
     app: Any = object.__new__(StraightLoop)
-    app._takes, app._taken_away = {"t": take}, False
+    app._takes, app._taken_away, app.read_through = {"t": take}, False, {}
     app._on_turn = lambda topic, number: kafka.done.append(("turn", topic, number))
     app._consumer, app._producer = kafka, SimpleNamespace(poll=lambda _: None)
     app._config = SimpleNamespace(consumer_poll_timeout=0.01)
@@ -133,6 +133,19 @@ def test_an_error_of_kafka_stops_the_app() -> None:
     kafka = Kafka([Sent(1), Sent(2, KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))])
     with pytest.raises(KafkaException):
         loop(kafka, lambda _: None)._process_message({})
+
+
+@pytest.mark.parametrize("event", ["_on_revoke", "_on_lost"])
+def test_an_end_is_kept_until_its_partition_is_taken_away(monkeypatch: pytest.MonkeyPatch, event: str) -> None:
+    end = KafkaError(KafkaError._PARTITION_EOF)
+    kafka = Kafka([Sent(1), Sent(3, end), Sent(7, end, place=1)])  # offset 2 is the marker of a transaction
+    app = loop(kafka, lambda _: None)
+    app._process_message({})
+    assert app.read_through == {("t", 0): 3, ("t", 1): 7}
+    assert [one for one in kafka.done if one[0] == "stored"] == [("stored", "t", 0, 1)]
+    monkeypatch.setattr(f"quixstreams.Application.{event}", lambda *_: None)
+    getattr(app, event)(None, [TopicPartition("t", 1)])
+    assert app.read_through == {("t", 0): 3}
 
 
 @pytest.mark.parametrize("event", ["_on_revoke", "_on_lost"])

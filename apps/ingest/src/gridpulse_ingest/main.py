@@ -25,7 +25,7 @@ def run(settings: IngestSettings, health: Health) -> None:
     codec = connect_codec(settings, ("MeterReading", "MeterReadingBatch"))
     validation.warm_up()
     passing.warm_up()
-    app = make_application(settings, "ingest", AppMetrics.of("ingest"), exactly_once_offered=False)
+    app = make_application(settings, "ingest", AppMetrics.of("ingest"), exactly_once_offered=False, tell_ends=True)
     wire(app, IngestSink(settings, codec, Producer({**settings.kafka_client(), **PRODUCER})))
     watch(app, health)
     health.add("start", lambda: None)

@@ -1,7 +1,7 @@
 """Wiring: meter.readings into the sink, and the sink's clockwork into the loop."""
 
 import structlog
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 
 from gridpulse_ingest.sink import IngestSink
 from gridpulse_runtime.application import bytes_topic
@@ -42,16 +42,11 @@ def partitions(app: StreamApplication) -> tuple[set[int], set[int]]:
 
     Where Kafka does not answer there is no telling what is unread: all of them.
     """
-    consumer = app._consumer  # noqa: SLF001
-    assigned = {tp.partition for tp in consumer.assignment() if tp.topic == READINGS}
-    places = [(READINGS, number) for number in assigned]
+    assigned = {tp.partition for tp in app._consumer.assignment() if tp.topic == READINGS}  # noqa: SLF001
     try:
-        ends = app.ends(places, ASK_SECONDS)
-        read = consumer.position([TopicPartition(*place) for place in places])
-        silent = [place for place in read if place.offset < 0]  # since they were assigned
-        begun = consumer.committed(silent, timeout=ASK_SECONDS) if silent else []
+        ends = app.ends([(READINGS, number) for number in assigned], ASK_SECONDS)
     except KafkaException as error:
         log.warning("no heartbeats: Kafka does not say whether readings wait", error=str(error))
         return set(), assigned
-    caught_up = {place.partition for place in (*read, *begun) if place.offset >= ends[READINGS, place.partition]}
+    caught_up = {place[1] for place, end in ends.items() if app.read_through.get(place, -1) >= end}
     return caught_up, assigned - caught_up
