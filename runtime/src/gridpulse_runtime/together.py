@@ -20,7 +20,7 @@ import contextvars
 import signal
 import threading
 from collections.abc import Callable, Mapping
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Protocol
 
 import structlog
@@ -31,6 +31,7 @@ __all__ = ["Parts", "Runnable", "run_together"]
 
 log = structlog.get_logger(__name__)
 ASK_AGAIN_SECONDS = 0.1
+LOOK_SECONDS = 0.5
 
 
 class Runnable(Protocol):
@@ -103,7 +104,7 @@ def run_together(apps: Mapping[str, Runnable]) -> None:
 
     _stop_at_signals(ended)
     threads = {name: _thread(work, name, app) for name, app in apps.items()}
-    ended.get()
+    _wait_for(ended)
     while any(thread.is_alive() for thread in threads.values()):
         for name, thread in threads.items():
             if thread.is_alive():
@@ -111,6 +112,15 @@ def run_together(apps: Mapping[str, Runnable]) -> None:
                 thread.join(ASK_AGAIN_SECONDS)
     if failures:
         raise failures[0]
+
+
+def _wait_for(ended: SimpleQueue[None]) -> None:
+    """Wait, but look up now and then: a signal's handler is not run where it comes just as an endless wait begins."""
+    while True:
+        try:
+            return ended.get(timeout=LOOK_SECONDS)
+        except Empty:
+            continue
 
 
 def _thread(work: Callable[[str, Runnable], None], name: str, app: Runnable) -> threading.Thread:
