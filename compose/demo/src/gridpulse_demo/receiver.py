@@ -92,7 +92,8 @@ def main() -> None:
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
     receiver = Receiver(options.secret_file.read_text("utf-8").strip(), None, options.host, options.port)
-    stopped.wait()
+    while not stopped.wait(1):  # an endless wait could miss a signal that comes as it begins
+        pass
     receiver.close()
 
 
