@@ -11,6 +11,7 @@ archive once, and what a replay of the archive finds is in grid.anomalies, Influ
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -66,13 +67,15 @@ def campaign(names: list[str], options: argparse.Namespace) -> list[Round]:
         print(f"round {len(rounds) + 1}, seed {seed}", flush=True)
         folder = options.folder / f"round-{seed}" if options.folder else Path(tempfile.mkdtemp(prefix="gridpulse-chaos-"))
         folder.mkdir(parents=True, exist_ok=True)
-        try:
-            rounds.append(play(folder, seed, chosen, options.rate, lambda text: print(f"  {text}", flush=True)))
-        except AssertionError:
-            print(f"  the round's logs and data are kept in {folder}", flush=True)
-            raise
-        if not options.folder:
-            shutil.rmtree(folder)
+        with contextlib.ExitStack() as ending:
+            if not options.folder:
+                ending.callback(shutil.rmtree, folder)
+            try:
+                rounds.append(play(folder, seed, chosen, options.rate, lambda text: print(f"  {text}", flush=True)))
+            except Exception:
+                ending.pop_all()
+                print(f"  the round's logs and data are kept in {folder}", flush=True)
+                raise
         print(f"  {sum(one.kills for one in rounds)} of {options.kills} kills", flush=True)
         if all(not recovery.kills for one in rounds for recovery in one.recoveries):
             break

@@ -59,8 +59,7 @@ def make_application(
     `part`: one of several in this process (together.py), with the consumer group `gridpulse-<name>-<part>`, and so with offsets
     and state of its own. `commit_every` 0: only the interval counts. `in_bulk`: records are fetched by the megabyte, or after a
     quarter of a second, rather than each as it comes, which costs broker and app less. `tell_ends`: `read_through` is kept, for
-    an app that takes its topics straight. Topics must exist (ensure_topics);
-    changelog topics are made by Quix.
+    an app that takes its topics straight. Topics must exist (ensure_topics); changelog topics are made by Quix.
     """
     consumer = {
         **CLIENT,

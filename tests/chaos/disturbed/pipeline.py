@@ -143,9 +143,10 @@ class Pipeline:
         admin = AdminClient({"bootstrap.servers": self.environment["GRIDPULSE_KAFKA_BOOTSTRAP"], "log_level": 0})
         try:
             groups = [group.group_id for group in admin.list_consumer_groups(request_timeout=10).result().valid]
-            for name, told in admin.describe_consumer_groups(groups, request_timeout=10).items():
-                members = {each.group_instance_id: len(each.assignment.topic_partitions) for each in told.result().members}
-                lines.append(f"{name}: {told.result().state}, partitions by member {members}")
+            for asked in admin.describe_consumer_groups(groups, request_timeout=10).values():
+                group = asked.result()
+                members = {each.group_instance_id: len(each.assignment.topic_partitions) for each in group.members}
+                lines.append(f"{group.group_id}: {group.state}, partitions by member {members}")
         except KafkaException as error:
             lines.append(f"Kafka: {error}")
         return "\n".join(lines)
