@@ -1,10 +1,10 @@
 """What hangs in the loop, checkpoints and state of a Quix application, by its private names: hence the pinned version."""
 
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from quixstreams import Application, State
+from quixstreams import Application
 from quixstreams.sinks import BaseSink
 
 from gridpulse_runtime.health import Health
@@ -13,7 +13,7 @@ from gridpulse_runtime.metrics import AppMetrics
 if TYPE_CHECKING:
     from confluent_kafka import TopicPartition
 
-__all__ = ["before_checkpoint", "each_turn", "end_checkpoint_in", "tell_checkpoints", "transaction_of", "watch"]
+__all__ = ["before_checkpoint", "each_turn", "end_checkpoint_in", "tell_checkpoints", "watch"]
 
 
 def each_turn(app: Application, task: Callable[[], object], every: float = 0.0) -> None:
@@ -65,11 +65,6 @@ class _Flushed(BaseSink):
 def before_checkpoint(app: Application, task: Callable[[], None]) -> None:
     """Call `task` at each checkpoint, before the state is written; where it raises, nothing is committed."""
     app._processing_context.sink_manager.register(_Flushed(task))  # noqa: SLF001
-
-
-def transaction_of(state: State) -> tuple[Hashable, bytes]:
-    """What the writes to `state` belong to until the next checkpoint, and whose keys they are."""
-    return state._transaction, state._prefix  # noqa: SLF001  TransactionState is the only kind
 
 
 def end_checkpoint_in(app: Application, seconds: float) -> None:

@@ -111,12 +111,25 @@ class StraightLoop(Application):
 
 
 def state_of(frame: StreamingDataFrame) -> Callable[[Message], State]:
-    """State of a message's key, in the store of `frame`: what a stateful function of Quix is given. The message has a key."""
+    """State of a message's key, in the store of `frame`: what a stateful function of Quix is given. The message has a key.
+
+    Until the next checkpoint a key has one and the same object, so that what is known of its state can be kept with it.
+    """
     frame.register_store()
     context, stream_id = frame.processing_context, frame.stream_id
+    checkpoint = None
+    states: dict[tuple[int, bytes], State] = {}
 
     def of(message: Message) -> State:
-        transaction = context.checkpoint.get_store_transaction(stream_id, message.partition())
-        return transaction.as_state(message.key(), message.timestamp()[1])
+        nonlocal checkpoint
+        if context.checkpoint is not checkpoint:
+            checkpoint = context.checkpoint
+            states.clear()
+        place = message.partition(), message.key()
+        state = states.get(place)
+        if state is None:
+            transaction = checkpoint.get_store_transaction(stream_id, place[0])
+            state = states[place] = transaction.as_state(place[1])
+        return state
 
     return of

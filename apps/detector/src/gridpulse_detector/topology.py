@@ -16,7 +16,7 @@ from gridpulse_detector.layout import MINUTE_MS
 from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.rollups import added_up, minute_value, rollup_record
 from gridpulse_runtime.application import bytes_topic
-from gridpulse_runtime.hooks import before_checkpoint, transaction_of
+from gridpulse_runtime.hooks import before_checkpoint
 from gridpulse_runtime.redriven import redriven_for
 from gridpulse_runtime.straight import state_of
 from gridpulse_runtime.stream_application import StreamApplication
@@ -59,16 +59,15 @@ class Judge:
         value = message.value()
         if message.key() is None or value is None:
             return None
-        state = self.state_of(message)
-        transaction = transaction_of(state)
-        outcome = self.detector.judge_usual(value, message.offset(), transaction)
+        state = self.state_of(message)  # one object until the next checkpoint, so it stands for the transaction as well
+        outcome = self.detector.judge_usual(value, message.offset(), state)
         if outcome is not None:
             return outcome
         try:
             batch = self.codec.decode_batch(value)
         except DecodeError:
             return None
-        return self.detector.judge(batch, state, message.offset(), transaction, value)
+        return self.detector.judge(batch, state, message.offset(), state, value)
 
     def outputs(self, outcome: Outcome, message: Message) -> list[Tagged]:
         """Number the outputs of this message, so that a reader can tell a repeat."""
