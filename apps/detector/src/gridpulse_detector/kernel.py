@@ -84,6 +84,7 @@ def judge(
     stop, filled, why = offset_ms.size, 0, DONE
     free = unused(episodes)
     tick_end = (home.clock // TICK_MS + 1) * TICK_MS if home.clock != NEVER else NEVER
+    pane = place_of_pane = pane_begin = pane_end = 0
     for row in range(start, offset_ms.size):
         if not keep[row]:
             continue
@@ -110,7 +111,9 @@ def judge(
             if free < channels:
                 stop, why = row, FULL
                 break
-        pane = at // pane_ms
+        if not pane_begin <= at < pane_end:
+            pane = at // pane_ms
+            pane_begin, pane_end, place_of_pane = pane * pane_ms, (pane + 1) * pane_ms, pane % panes.shape[0]
         if pane <= home.closed:
             counts[LATE] += 1
             keep[row] = False
@@ -183,7 +186,7 @@ def judge(
                     found |= note(findings[channel], severity, at, value, mean, mean - half, mean + half, off) << channel
                 judged |= 1 << channel
             if not (crossed and signal_rows[i] < VOLTS):  # beyond a limit it teaches nothing, known band or not
-                sums = panes[pane % panes.shape[0], i, place]
+                sums = panes[place_of_pane, i, place]
                 sums.count += 1.0
                 sums.total += taught
                 sums.squares += taught * taught
