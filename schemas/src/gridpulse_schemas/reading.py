@@ -34,6 +34,15 @@ class Reading:
 
 
 @compiled
+def bits_at(data: npt.NDArray[np.uint8], position: int, width: int) -> Any:
+    """The little-endian number of `width` bytes at `position`, uint64; in `data` it need not be aligned."""
+    bits = np.uint64(0)
+    for i in range(width):
+        bits |= np.uint64(data[position + i]) << np.uint64(8 * i)
+    return bits
+
+
+@compiled
 def scan(
     data: npt.NDArray[np.uint8],
     start: int,
@@ -48,7 +57,6 @@ def scan(
     if position < 0:
         return False
     found[TIMESTAMP], position = read_long(data, position)
-    single, double = np.empty(1, np.float32), np.empty(1, np.float64)
     for i in range(widths.size):
         if position < 0:
             return False
@@ -57,10 +65,8 @@ def scan(
             return False
         values[i] = np.nan
         if branch == 1:
-            out = single.view(np.uint8) if widths[i] == 4 else double.view(np.uint8)
-            for k in range(out.size):  # in `data` values need not be aligned
-                out[k] = data[position + k]
-            values[i] = single[0] if widths[i] == 4 else double[0]
+            bits = bits_at(data, position, widths[i])
+            values[i] = np.uint32(bits).view(np.float32) if widths[i] == 4 else np.uint64(bits).view(np.float64)
             position += widths[i]
     if position < 0:
         return False

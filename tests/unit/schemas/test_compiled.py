@@ -4,7 +4,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from numba.core.errors import NumbaError
 
 from gridpulse_schemas import compiled
 
@@ -50,3 +53,20 @@ def test_the_first_compiled_call_imports_no_scipy_and_leaves_it_importable() -> 
     )
     told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split()
     assert told == ["False", "5.0"]
+
+
+def test_references_to_arrays_are_not_counted_so_that_none_can_be_made() -> None:
+    @compiled.compiled
+    def doubled(values: npt.NDArray[np.float64], out: npt.NDArray[np.float64]) -> None:
+        for i in range(values.size):
+            out[i] = 2.0 * values[i]
+
+    @compiled.compiled
+    def made(size: int) -> float:
+        return float(np.zeros(size).sum())
+
+    out = np.empty(3)
+    doubled(np.arange(3.0), out)
+    assert out.tolist() == [0.0, 2.0, 4.0]
+    with pytest.raises(NumbaError, match="array passed into the function"):
+        made(3)

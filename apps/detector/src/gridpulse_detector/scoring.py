@@ -119,14 +119,23 @@ def learning(state: Any) -> bool:
     return bool(state.count < WARM_UP)
 
 
-@compiled
 def score_series(timestamps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Scores float64 (n,) of one stream from its beginning; `timestamps` int64 (n,) ms, `values` float64 (n,)."""
-    states = np.zeros(1, SCORE)
     scores = np.empty(values.size, np.float64)
+    steps(np.zeros(1, SCORE), timestamps, values, scores)
+    return scores
+
+
+@compiled
+def steps(
+    states: npt.NDArray[Any],
+    timestamps: npt.NDArray[np.int64],
+    values: npt.NDArray[np.float64],
+    scores: npt.NDArray[np.float64],
+) -> None:
+    """Fill `scores` float64 (n,) with those of a stream whose state is `states`, SCORE (1,)."""
     for i in range(values.size):
         scores[i] = step(states[0], values[i], timestamps[i])
-    return scores
 
 
 @compiled
