@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from gridpulse_schemas.batch import NO_INTS, NO_OFFSETS, Origin, ReadingBatch, Roster
 from gridpulse_schemas.columns import COLUMNS, FLOATS, WIDTHS
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 from gridpulse_schemas.errors import DecodeError
 from gridpulse_schemas.wire import int32, pass_string, put_ints, put_long, read_int32s, read_ints, read_long, take_text
 
 __all__ = [
     "BASE", "COLUMN_0", "FEEDER", "HAS_ORIGIN", "INTERVAL", "OFFSET", "OFFSETS", "OFFSET_MS", "OK", "ORIGIN_AT", "ORIGIN_END",
     "PARTITION", "ROSTER", "SENT_AT", "SLOTS", "SOURCE", "STATUS",
-    "copy_column", "decode_batch", "encode_batch", "gather", "put_origin", "put_text", "scan",
+    "copy_column", "decode_batch", "encode_batch", "gather", "is_even", "put_origin", "put_text", "scan", "scan_numbers",
 ]  # fmt: skip
 
 # Slots of what `scan` finds: a value, or the position and count of a run.
@@ -32,7 +32,7 @@ PLACES = tuple((i, column.name, COLUMN_0 + 2 * i + 1) for i, column in enumerate
 OK, OTHER_LAYOUT, MALFORMED, UNEVEN = 0, 1, 2, 3
 
 
-@compiled
+@inlined
 def skip_array(data: npt.NDArray[np.uint8], position: int, width: int, found: npt.NDArray[np.int64], slot: int) -> int:
     """Pass one array of items `width` bytes wide (0: numbers, -1: strings); -1 malformed, -2 another layout."""
     count, position = read_long(data, position)
@@ -65,21 +65,35 @@ def skip_array(data: npt.NDArray[np.uint8], position: int, width: int, found: np
 @compiled
 def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> int:
     """Find every field of the batch that begins at `start`. OK, OTHER_LAYOUT, MALFORMED or UNEVEN (column lengths)."""
+    roster = position = scan_numbers(data, start, widths, found)
+    if position >= 0:
+        position = skip_array(data, position, -1, found, ROSTER)
+    if position < 0:
+        return OTHER_LAYOUT if position == -2 else MALFORMED
+    if position != data.size:
+        return MALFORMED
+    found[ROSTER] = roster
+    return OK if is_even(found, widths.size, found[ROSTER + 1]) else UNEVEN
+
+
+@compiled
+def scan_numbers(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64], found: npt.NDArray[np.int64]) -> int:
+    """Find every field before the roster; where that begins, -1 where malformed, -2 for another layout."""
     position = pass_string(data, start, found, FEEDER)
     if position >= 0:
         position = pass_string(data, position, found, SOURCE)
     for slot in (SENT_AT, BASE, INTERVAL, HAS_ORIGIN):
         if position < 0:
-            return MALFORMED
+            return -1
         found[ORIGIN_AT] = position
         found[slot], position = read_long(data, position)
     if position < 0 or found[HAS_ORIGIN] < 0 or found[HAS_ORIGIN] > 1:
-        return MALFORMED
+        return -1
     if found[HAS_ORIGIN] == 1:
         for slot in (PARTITION, OFFSET):
             found[slot], position = read_long(data, position)
             if position < 0:
-                return MALFORMED
+                return -1
         position = skip_array(data, position, 0, found, OFFSETS)
     found[ORIGIN_END] = position
     if position >= 0:
@@ -89,33 +103,31 @@ def scan(data: npt.NDArray[np.uint8], start: int, widths: npt.NDArray[np.int64],
             position = skip_array(data, position, widths[i], found, COLUMN_0 + 2 * i)
     if position >= 0:
         position = skip_array(data, position, 0, found, STATUS)
-    roster_start = position
-    if position >= 0:
-        position = skip_array(data, position, -1, found, ROSTER)
-    if position < 0:
-        return OTHER_LAYOUT if position == -2 else MALFORMED
-    if position != data.size:
-        return MALFORMED
-    rows = found[ROSTER + 1]
-    found[ROSTER] = roster_start
-    if found[OFFSET_MS + 1] != rows:
-        return UNEVEN
-    for slot in (OFFSETS, STATUS):
-        if found[slot + 1] != 0 and found[slot + 1] != rows:
-            return UNEVEN
-    for i in range(widths.size):
-        count = found[COLUMN_0 + 2 * i + 1]
-        if count != 0 and count != rows:
-            return UNEVEN
-    return OK
+    return position
 
 
 @compiled
+def is_even(found: npt.NDArray[np.int64], columns: int, rows: int) -> bool:
+    """Whether every column that `scan_numbers` found has `rows` values, or none where it may."""
+    if found[OFFSET_MS + 1] != rows:
+        return False
+    for slot in (OFFSETS, STATUS):
+        if found[slot + 1] != 0 and found[slot + 1] != rows:
+            return False
+    for i in range(columns):
+        count = found[COLUMN_0 + 2 * i + 1]
+        if count != 0 and count != rows:
+            return False
+    return True
+
+
+@inlined
 def copy_column(data: npt.NDArray[np.uint8], found: npt.NDArray[np.int64], number: int, values: npt.NDArray[Any]) -> None:
     """Fill `values` from the column of this number, which has as many. In `data` they need not be aligned."""
     begin, out = found[COLUMN_0 + 2 * number], values.view(np.uint8)
+    column = data[begin : begin + out.size]  # with an index that begins at 0 this is one memcpy
     for k in range(out.size):
-        out[k] = data[begin + k]
+        out[k] = column[k]
 
 
 @compiled

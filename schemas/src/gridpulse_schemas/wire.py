@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 from gridpulse_schemas.errors import DecodeError
 
 __all__ = [
@@ -87,7 +87,7 @@ def int32(value: int) -> int:
     return value
 
 
-@compiled
+@inlined
 def read_long(data: npt.NDArray[np.uint8], position: int) -> tuple[int, int]:
     """Compiled `take_long`: value and next position, or position -1 where the bytes are not a long."""
     zigzag = np.uint64(0)

@@ -70,3 +70,19 @@ def test_references_to_arrays_are_not_counted_so_that_none_can_be_made() -> None
     assert out.tolist() == [0.0, 2.0, 4.0]
     with pytest.raises(NumbaError, match="array passed into the function"):
         made(3)
+
+
+def test_an_entry_is_there_where_there_is_one_set_of_types_only() -> None:
+    @compiled.inlined
+    def twice(value: float) -> float:
+        return 2.0 * value
+
+    @compiled.compiled
+    def doubled(value: float) -> float:
+        return twice(value)
+
+    assert compiled.entry(doubled) is doubled
+    assert doubled(3.0) == compiled.entry(doubled)(3.0) == 6.0
+    assert compiled.entry(doubled) is not doubled
+    doubled(3)
+    assert compiled.entry(doubled) is doubled

@@ -9,14 +9,14 @@ from gridpulse_detector import channels as ch
 from gridpulse_detector.columns import TEMPERATURE
 from gridpulse_detector.episodes import note
 from gridpulse_detector.rules import cover_open, equipment_failure, over_temperature, tamper
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["judge_flags", "judge_temperature"]
 
 NAN = np.nan
 
 
-@compiled
+@inlined
 def judge_flags(status: int, at: int, active: int, findings: npt.NDArray[Any]) -> tuple[int, int]:
     """Equipment failure, tamper, cover: channels found and judged (bits)."""
     judged = 1 << ch.EQUIPMENT_FAILURE | 1 << ch.TAMPER | 1 << ch.COVER_OPEN
@@ -30,7 +30,7 @@ def judge_flags(status: int, at: int, active: int, findings: npt.NDArray[Any]) -
     return found, judged
 
 
-@compiled
+@inlined
 def judge_temperature(
     values: npt.NDArray[np.float32], row: int, at: int, is_transformer: bool, limits: Any, active: int, findings: npt.NDArray[Any]
 ) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from gridpulse_detector.rules import (
     sum_check,
     zero,
 )
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["judge_power", "judge_register", "judge_still"]
 
@@ -27,7 +27,7 @@ TEACH = 0.001
 """Weight of a reading in the share of zeros."""
 
 
-@compiled
+@inlined
 def judge_power(
     past: Any,
     values: npt.NDArray[np.float32],
@@ -79,7 +79,7 @@ def judge_power(
     return found, judged
 
 
-@compiled
+@inlined
 def judge_still(
     past: Any, values: npt.NDArray[np.float32], row: int, at: int, elapsed: int, limits: Any, findings: npt.NDArray[Any]
 ) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def judge_still(
     return found << ch.STUCK_MEASUREMENT, 1 << ch.STUCK_MEASUREMENT
 
 
-@compiled
+@inlined
 def judge_register(
     past: Any,
     registers: npt.NDArray[np.float64],
@@ -186,7 +186,7 @@ def judge_register(
     return found, judged
 
 
-@compiled
+@inlined
 def rebase(past: Any, register: float, at: int) -> None:
     """Begin a new span of the sum check."""
     past.base = register

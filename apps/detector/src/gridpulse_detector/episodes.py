@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = [
     "CLOSED", "EPISODE", "EVENT", "FINDING", "IDLE", "OPEN", "OPENED", "RETRACTED", "UPDATED",
@@ -80,7 +80,7 @@ EVENT = np.dtype(
 """One change of one anomaly, decided by one reading or by the feeder's clock."""
 
 
-@compiled
+@inlined
 def note(
     finding: Any, severity: int, since: int, observed: float, expected: float, lower: float, upper: float, far: float
 ) -> int:

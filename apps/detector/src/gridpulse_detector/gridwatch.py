@@ -47,14 +47,15 @@ def tick(
     """
     home = feeder[0]
     before = home.clock
-    need, shortest = count(now, home, assets, limits, past, tally)
+    need, shortest, missed = count(now, home, assets, limits, past, tally)
     if unused(episodes) < need:
         return -need
     if before != NEVER and now - before > shortest:
         home.resumed_at = now  # nothing was heard of anyone: that says nothing about each
-        count(now, home, assets, limits, past, tally)
+        _, _, missed = count(now, home, assets, limits, past, tally)
     home.clock = max(before, now)
     filled = judge_frequency(offset, home, assets[0], limits, holds, past, slots, episodes, findings, events, 0)
-    filled = judge_outages(now, offset, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
-    filled = judge_silence(now, offset, home, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
+    if missed:
+        filled = judge_outages(now, offset, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
+        filled = judge_silence(now, offset, home, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
     return judge_load(now, offset, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)

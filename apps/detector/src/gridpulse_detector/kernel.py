@@ -20,7 +20,7 @@ from gridpulse_detector.power_quality import COARSE_MS, judge_power_factor, judg
 from gridpulse_detector.rules import moving_average, unusual
 from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
 from gridpulse_detector.wiring import METER, TRANSFORMER
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = ["AHEAD", "COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
 
@@ -122,15 +122,17 @@ def judge(
             counts[REPEATED] += 1
             keep[row] = False
             continue
-        home.clock = max(home.clock, at)
+        if at > home.clock:  # noqa: PLR1730  numba would call max
+            home.clock = at
         asset = assets[place]
         limit = limits[asset.set]
         newer = at > mine.last_at
         elapsed = at - mine.last_at if newer and mine.last_at != NEVER else 0
         if newer:
             space(mine, elapsed, interval_ms, at)
-        coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
-        flags, active = int(status[row]) if status.size else 0, mine.active
+        coarse: Any = np.int64(mine.spacing) if mine.spacing >= COARSE_MS else 0  # numba calls int
+        flags: Any = np.int64(status[row]) if status.size else 0
+        active = mine.active
         found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, active, findings)
         f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, active, findings)
         found, judged = found | f, judged | j
@@ -218,14 +220,14 @@ def judge(
     return stop, filled, why
 
 
-@compiled
+@inlined
 def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int) -> bool:
     """Whether a pane or an hour closes when the clock moves to `at`."""
     settled = at - grace_ms
     return bool(settled // pane_ms - 1 > home.closed or settled // SLOT_MS - 1 > home.closed_slot)
 
 
-@compiled
+@inlined
 def carried_on(channel: int, slots: npt.NDArray[np.int32], episodes: npt.NDArray[Any]) -> bool:
     """Whether the anomaly of `channel` has lasted so long that it is the sustained one of the same disturbance."""
     if channel == ch.SAG:
@@ -233,7 +235,7 @@ def carried_on(channel: int, slots: npt.NDArray[np.int32], episodes: npt.NDArray
     return channel == ch.SWELL and phase_of(slots, ch.OVERVOLTAGE, episodes) == OPEN
 
 
-@compiled
+@inlined
 def is_repeat(recent: npt.NDArray[np.int64], at: int) -> bool:
     """Whether this meter had a reading of `at` before; remembers the newest RECENT timestamps."""
     oldest = 0
@@ -273,7 +275,7 @@ def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms:
     return bool(alone)
 
 
-@compiled
+@inlined
 def space(past: Any, elapsed: int, interval_ms: int, at: int) -> None:
     """Take notice of a newer reading: when it came, and the interval at which they usually come (as sent, else learnt)."""
     if interval_ms > 0:
@@ -287,7 +289,7 @@ def space(past: Any, elapsed: int, interval_ms: int, at: int) -> None:
     past.last_at = at
 
 
-@compiled
+@inlined
 def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: float, volts: float, at: int, elapsed: int) -> None:
     """Add net energy (Wh, import − export) and V·ms since the reading before to the running hour.
 
@@ -314,7 +316,7 @@ def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: floa
             past.slot_volts += volts * elapsed
 
 
-@compiled
+@inlined
 def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, elapsed: int, nominal: float) -> None:
     """Keep the newest values, and whether the meter has power.
 
@@ -333,7 +335,7 @@ def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, a
         past.out_since = 0
 
 
-@compiled
+@inlined
 def hear_frequency(feeder: Any, hertz: float, at: int, nominal: float, band: float) -> None:
     """Add one meter's frequency to the running second of the feeder; what is no grid's frequency is not heard."""
     if hertz == hertz and abs(hertz - nominal) < 10.0:
@@ -367,7 +369,7 @@ def roll_up(
         row = last
 
 
-@compiled
+@inlined
 def add_up(signal: npt.NDArray[np.float32], keep: npt.NDArray[np.bool_], first: int, last: int, aggregate: Any) -> None:
     """Add the rows kept of `first` to before `last` of one signal; sums stay in registers."""
     count, total, squares, low, high = aggregate.count, aggregate.total, aggregate.squares, aggregate.low, aggregate.high

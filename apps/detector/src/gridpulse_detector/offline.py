@@ -34,7 +34,7 @@ class OfflineDetector:
         self._fed += 1
         outcome = self._detector.judge(batch, store, offset, NEVER_COMMITTED)
         if outcome.learning:
-            self.learning[batch.feeder_id] = outcome.learning
+            self.learning[batch.feeder_id] = dict(outcome.learning)
         return [
             anomaly_record(change, batch.feeder_id, self.rules, {**place, "ordinal": ordinal})
             for ordinal, change in enumerate(outcome.changes)

@@ -1,6 +1,7 @@
 """What judging one batch led to."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -30,15 +31,15 @@ class Outcome:
     feeder_id: str = ""
     sent_at: int = 0
     rows: int = 0
-    changes: list[Change] = field(default_factory=list)
-    minutes: list[ClosedMinute] = field(default_factory=list)
+    changes: Sequence[Change] = ()
+    minutes: Sequence[ClosedMinute] = ()
     judged: int = 0
     dropped: int = 0
     late: int = 0
     repeated: int = 0
     ahead: int = 0
-    learning: dict[str, list[str]] = field(default_factory=dict)
-    """Where an hour closed: by rule, the assets heard in it that have not enough history to be judged."""
+    learning: Sequence[tuple[str, list[str]]] = ()
+    """Where an hour closed: each rule, and the assets heard in it that have not enough history to be judged."""
 
     def count(self, counts: npt.NDArray[np.int64]) -> None:
         """Take over what the kernel counted; what is left of the rows was judged."""

@@ -9,7 +9,7 @@ from gridpulse_detector import channels as ch
 from gridpulse_detector.columns import ACTIVE, REACTIVE, THD, VOLTAGE_B, VOLTAGE_C, VOLTS
 from gridpulse_detector.episodes import note
 from gridpulse_detector.rules import interruption, low_power_factor, sag, swell, thd, unbalance
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["COARSE_MS", "extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
 
@@ -18,7 +18,7 @@ COARSE_MS = 60_000
 """A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
 
 
-@compiled
+@inlined
 def widened(lowest: float, highest: float, value: float) -> tuple[float, float]:
     """`lowest` and `highest` with one more value; NaN is no value."""
     if value == value:
@@ -29,7 +29,7 @@ def widened(lowest: float, highest: float, value: float) -> tuple[float, float]:
     return lowest, highest
 
 
-@compiled
+@inlined
 def extremes(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     """Lowest and highest voltage of a row over phases and, where measured, within the interval; NaN where none is."""
     lowest, highest = np.nan, np.nan
@@ -38,7 +38,7 @@ def extremes(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     return lowest, highest
 
 
-@compiled
+@inlined
 def phases(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     """Lowest and highest mean voltage over the phases; NaN where none is measured."""
     lowest = highest = float(values[0, row])
@@ -47,7 +47,7 @@ def phases(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     return lowest, highest
 
 
-@compiled
+@inlined
 def judge_voltage(
     values: npt.NDArray[np.float32],
     row: int,
@@ -102,7 +102,7 @@ def judge_voltage(
     return found, judged, found != 0
 
 
-@compiled
+@inlined
 def judge_quality(
     values: npt.NDArray[np.float32],
     row: int,
@@ -133,7 +133,7 @@ def judge_quality(
     return found, judged
 
 
-@compiled
+@inlined
 def judge_power_factor(
     values: npt.NDArray[np.float32],
     row: int,

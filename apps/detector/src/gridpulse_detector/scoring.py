@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = ["SCORE", "WARM_UP", "learning", "score_series", "step"]
 
@@ -86,7 +86,7 @@ LOG10 = math.log(10.0)
 RARITY = -math.log10(EXCEEDED)
 
 
-@compiled
+@inlined
 def step(state: Any, value: float, at_ms: int) -> float:
     """Score of `value` in [0, 1], and `state` (a SCORE record) taught by it.
 
@@ -148,7 +148,7 @@ def begin(state: Any, value: float, at_ms: int) -> None:
         tail.threshold, tail.excess, tail.squares = 2.0, 1.0, 2.0
 
 
-@compiled
+@inlined
 def advance(state: Any, value: float, at_ms: int) -> bool:
     """Move to the time of a reading; False after a gap, across which nothing can be said of the change."""
     elapsed = float(at_ms - state.at)
@@ -162,44 +162,34 @@ def advance(state: Any, value: float, at_ms: int) -> bool:
     return bool(continues)
 
 
-@compiled
+@inlined
 def surprise_of(state: Any, value: float, hour: int) -> float:
     """−log10 of how probable the statistics of `value` are: the least probable, tempered by the second; teaches the tails."""
     resolution = 1e-9 * (abs(value) + abs(state.slow)) + 1e-30
     pace = PACE if state.count >= SETTLED else PACE_EARLY / math.sqrt(state.count)
     weight = 1.0 / SCALE if state.count >= SCALE else 1.0 / state.count
     primed = state.count > PRIMING
-    first, second = 0.0, 0.0
-    for i in range(STATISTICS):
-        surprise = judge(state.tails[i], statistic(state, i, value, hour), resolution, primed, weight, pace)
-        second = max(second, min(first, surprise))
-        first = max(first, surprise)
+    tails, slow, fast, change = state.tails, state.slow, state.fast, state.change
+    seasonal = state.season[hour] if state.seen[hour] else slow
+    usual = state.usual_change
+    quiet = usual / (change + 1e-3 * usual) if usual > 0.0 else 0.0
+    first = judge(tails[STEP], abs(value - state.last), resolution, primed, weight, pace)
+    first, second = two_largest(first, 0.0, judge(tails[LEVEL], abs(value - slow), resolution, primed, weight, pace))
+    first, second = two_largest(first, second, judge(tails[DEVIATION], abs(value - fast), resolution, primed, weight, pace))
+    first, second = two_largest(first, second, judge(tails[SEASON], abs(value - seasonal), resolution, primed, weight, pace))
+    first, second = two_largest(first, second, judge(tails[SHIFT], abs(fast - slow), resolution, primed, weight, pace))
+    first, second = two_largest(first, second, judge(tails[ACTIVITY], change, resolution, primed, weight, pace))
+    first, second = two_largest(first, second, judge(tails[QUIET], quiet, resolution, primed, weight, pace))
     return (first + SECOND * second) / (1.0 + SECOND)
 
 
-@compiled
-def statistic(state: Any, which: int, value: float, hour: int) -> float:
-    """A prediction error of `value`, by the predictor `which`; never negative."""
-    if which == STEP:
-        error = abs(value - state.last)
-    elif which == LEVEL:
-        error = abs(value - state.slow)
-    elif which == DEVIATION:
-        error = abs(value - state.fast)
-    elif which == SEASON:
-        error = abs(value - (state.season[hour] if state.seen[hour] else state.slow))
-    elif which == SHIFT:
-        error = abs(state.fast - state.slow)
-    elif which == ACTIVITY:
-        error = state.change
-    elif state.usual_change > 0.0:
-        error = state.usual_change / (state.change + 1e-3 * state.usual_change)
-    else:
-        error = 0.0
-    return float(error)
+@inlined
+def two_largest(first: float, second: float, more: float) -> tuple[float, float]:
+    """The two largest of three, `first` being no less than `second`."""
+    return max(first, more), max(second, min(first, more))
 
 
-@compiled
+@inlined
 def judge(tail: Any, error: float, resolution: float, primed: bool, weight: float, pace: float) -> float:
     """−log10 P(error or more), and `tail` taught by it.
 
@@ -212,30 +202,34 @@ def judge(tail: Any, error: float, resolution: float, primed: bool, weight: floa
         tail.scale += weight * (error - tail.scale)
         return 0.0
     threshold = float(tail.threshold)
-    if error <= threshold * scale:
-        surprise = RARITY * error / (threshold * scale)
-        taught = error
-        tail.threshold = max(threshold * (1.0 - pace * EXCEEDED), 0.5)
-    else:
-        z = min(error / scale, LARGEST)
-        mean = tail.excess
-        shape = min(max(0.5 * (1.0 - mean * mean / max(tail.squares - mean * mean, 1e-9)), 1e-3), HEAVIEST)
-        sigma = max(mean * (1.0 - shape), 1e-3 * threshold)
-        surprise = RARITY + math.log10(1.0 + shape * (z - threshold) / sigma) / shape
-        if surprise > TAUGHT:
-            z = threshold + sigma * (math.exp(LOG10 * shape * (TAUGHT - RARITY)) - 1.0) / shape
-        excess = z - threshold
-        taught = z * scale
-        tail.exceedances = min(tail.exceedances + 1.0, PEAKS)
-        share = max(1.0 / (tail.exceedances + 3.0), 1.0 / PEAKS)
-        tail.excess += share * (excess - mean)
-        tail.squares += share * (excess * excess - tail.squares)
-        tail.threshold = min(threshold * (1.0 + pace * (1.0 - EXCEEDED)), LARGEST)
-    tail.scale += weight * (taught - tail.scale)
-    return float(surprise)
+    if not error <= threshold * scale:
+        return exceeded(tail, error, scale, threshold, weight, pace)
+    tail.threshold = max(threshold * (1.0 - pace * EXCEEDED), 0.5)
+    tail.scale += weight * (error - tail.scale)
+    return float(RARITY * error / (threshold * scale))
 
 
 @compiled
+def exceeded(tail: Any, error: float, scale: float, threshold: float, weight: float, pace: float) -> float:
+    """The same of an error beyond the threshold."""
+    z = min(error / scale, LARGEST)
+    mean = tail.excess
+    shape = min(max(0.5 * (1.0 - mean * mean / max(tail.squares - mean * mean, 1e-9)), 1e-3), HEAVIEST)
+    sigma = max(mean * (1.0 - shape), 1e-3 * threshold)
+    surprise = RARITY + math.log10(1.0 + shape * (z - threshold) / sigma) / shape
+    if surprise > TAUGHT:
+        z = threshold + sigma * (math.exp(LOG10 * shape * (TAUGHT - RARITY)) - 1.0) / shape
+    excess = z - threshold
+    tail.exceedances = min(tail.exceedances + 1.0, PEAKS)
+    share = max(1.0 / (tail.exceedances + 3.0), 1.0 / PEAKS)
+    tail.excess += share * (excess - mean)
+    tail.squares += share * (excess * excess - tail.squares)
+    tail.threshold = min(threshold * (1.0 + pace * (1.0 - EXCEEDED)), LARGEST)
+    tail.scale += weight * (z * scale - tail.scale)
+    return float(surprise)
+
+
+@inlined
 def teach_levels(state: Any, value: float, hour: int, continues: bool) -> None:
     """Teach the means `value`; the slow one no farther than LEVEL_CLIP scales."""
     weight = 1.0 / min(float(state.count), SLOW)
@@ -254,7 +248,7 @@ def teach_levels(state: Any, value: float, hour: int, continues: bool) -> None:
     state.season[hour] += max(HOUR, 1.0 / state.seen[hour]) * (value - state.season[hour])
 
 
-@compiled
+@inlined
 def shade(state: Any, surprise: float) -> float:
     """`surprise`, or a share of it while a larger one is recent: one event, one peak."""
     fresh = surprise > state.peak

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gridpulse_detector import channels as ch
 from gridpulse_detector.layout import NEVER
 from gridpulse_detector.power_quality import COARSE_MS
 from gridpulse_detector.rules import silent
 from gridpulse_detector.wiring import METER, TRANSFORMER
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = ["TALLY", "YOUNG_MS", "alone", "count", "wholly_quiet"]
 
@@ -18,6 +19,9 @@ YOUNG_MS = 120_000
 """An anomaly of a meter this young is taken back when its transformer's or feeder's explains it."""
 KNOWN_READINGS = 3
 """A meter's interval is known after these, and its silence means something."""
+
+SILENCES = 1 << ch.OUTAGE | 1 << ch.STORM | 1 << ch.SILENT
+"""Channels of anomalies that missing readings and last gasps tell of."""
 
 TALLY = np.dtype(
     [
@@ -45,12 +49,18 @@ def count(
     limits: npt.NDArray[Any],
     past: npt.NDArray[Any],
     tally: npt.NDArray[Any],
-) -> tuple[int, float]:
-    """Fill `tally`; episodes that may begin in this tick, and the shortest silence of a meter that is too long (ms)."""
+) -> tuple[int, float, bool]:
+    """Fill `tally`; episodes that may begin in this tick, and the shortest silence of a meter that is too long (ms).
+
+    And whether anything is silent or out, or was.
+    """
     need = 4
     shortest = 1e18
+    active, missed = 0, False
     for i in range(assets.size):
         clear(tally[i])
+        active |= past[i].active
+        missed = missed or past[i].dark_since != 0
         if assets[i].kind == TRANSFORMER:
             need += 3
     for i in range(assets.size):
@@ -66,6 +76,7 @@ def count(
         if out == 0 and mine.readings >= KNOWN_READINGS and now - max(mine.last_at, home.resumed_at) > longest:
             quiet = 1
         need += 2 * (out + quiet) + (1 if mine.dark_since != 0 else 0)
+        missed = missed or out + quiet > 0
         recent = 1 if out and now - mine.out_since <= 1000.0 * limit.storm_window_s else 0
         fresh = 1 if mine.power == mine.power and now - mine.last_at <= 2.5 * mine.spacing + 1000.0 else 0
         coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
@@ -74,17 +85,17 @@ def count(
         add_to(tally[0], own, mine, fresh == 1, coarse)
         if asset.parent >= 0:
             add_to(tally[asset.parent], own, mine, fresh == 1, coarse)
-    return need, shortest
+    return need, shortest, missed or active & SILENCES != 0
 
 
-@compiled
+@inlined
 def clear(own: Any) -> None:
     """Nothing counted yet."""
     own.size = own.out = own.quiet = own.recent = own.fresh = own.newest = own.coarse = own.is_out = own.is_quiet = 0
     own.watts = own.vars = 0.0
 
 
-@compiled
+@inlined
 def add_to(group: Any, own: Any, past: Any, fresh: bool, coarse: int) -> None:
     """Add one meter to the tally of what feeds it."""
     group.size += 1

@@ -88,7 +88,7 @@ class Judge:
         if outcome.judged != outcome.rows:
             for name in ("dropped", "late", "repeated", "ahead"):
                 metrics.READINGS.labels(name).inc(getattr(outcome, name))
-        for rule, assets in outcome.learning.items():
+        for rule, assets in outcome.learning:
             feeders = self.learning.setdefault(rule, {})
             feeders[outcome.feeder_id] = len(assets)
             metrics.LEARNING.labels(rule).set(sum(feeders.values()))

@@ -27,6 +27,7 @@ class Turn:
     def __init__(self, bench: Workbench, state: FeederState, store: Store, wiring: Wiring, offset: int, outcome: Outcome) -> None:
         self._bench, self._state, self._store, self._wiring, self._offset = bench, state, store, wiring, offset
         self._outcome = outcome
+        self._changes: list[Change] = []
         bench.make_room(gridwatch.EVENTS_AN_ASSET * state.places + 4, state.places)
 
     def judge_rows(self, rows: Rows, start: int = 0, filled: int = 0, why: int = kernel.DONE) -> None:
@@ -51,7 +52,8 @@ class Turn:
         self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
-            self._outcome.minutes += advance(state, newest, self._bench.rules.rollups.signals, Panes(self._store))
+            closed = advance(state, newest, self._bench.rules.rollups.signals, Panes(self._store))
+            self._outcome.minutes = (*self._outcome.minutes, *closed)
         newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
         if newest > int(state.feeder[0]["closed_slot"]):
             self._close_hours(newest)
@@ -98,14 +100,14 @@ class Turn:
         """Note what the rules of hours cannot judge yet; `heard` bool, `bucket` and `base` records, each (places,)."""
         wiring = self._wiring
         limits = self._bench.sets.limits[wiring.assets["set"]]
-        self._outcome.learning = {
-            rule: [wiring.name(place) for place in np.flatnonzero(heard & short).tolist()]
+        self._outcome.learning = [
+            (rule, [wiring.name(place) for place in np.flatnonzero(heard & short).tolist()])
             for rule, short in (
                 ("seasonal", bucket["days"] < limits["seasonal_learn_days"]),
                 ("drift", self._state.past["hours"] < limits["drift_learn_hours"]),
                 ("base_load", still_learning(base, limits["base_load_learn_days"]) & (wiring.assets["generates"] == 0)),
             )
-        }
+        ]
 
     def _kept(self, key: bytes, kind: np.dtype[np.void]) -> npt.NDArray[np.void]:
         """Records of `kind`, one a place, as they were kept under `key`; zeros for places that were not."""
@@ -125,4 +127,5 @@ class Turn:
             members = members_of(event, wiring, self._state.past, shortfall) if event["channel"] >= ch.OVERLOAD else ()
             parameters = self._bench.sets.sets[int(asset["set"])]
             name, kind = wiring.name(place), wiring.type_of(place)
-            self._outcome.changes.append(Change(event.copy(), name, kind, float(asset["voltage"]), parameters, members))
+            self._changes.append(Change(event.copy(), name, kind, float(asset["voltage"]), parameters, members))
+        self._outcome.changes = self._changes

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from gridpulse_detector.rules.rule import Parameters, Rule
 from gridpulse_schemas.columns import COLUMNS
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["RULE", "SIGNALS", "MovingAverage", "band", "severity"]
 
@@ -37,7 +37,7 @@ class MovingAverage(Parameters):
         return value
 
 
-@compiled
+@inlined
 def band(count: float, total: float, squares: float, sigmas: float, deadband: float, least: float) -> tuple[float, float]:
     """Mean and half width of the normal band, from the sums of a window; half width -1 while there are fewer than `least`.
 
@@ -51,7 +51,7 @@ def band(count: float, total: float, squares: float, sigmas: float, deadband: fl
     return mean, max(sigmas * math.sqrt(max(variance, 0.0)), deadband)
 
 
-@compiled
+@inlined
 def severity(value: float, mean: float, half: float) -> int:
     """0 within the band, 2 (WARNING) outside, 3 (ERROR) at twice its half width."""
     distance = abs(value - mean)

@@ -6,7 +6,7 @@ Found by the feeder's clock, not by a next message.
 from pydantic import Field
 
 from gridpulse_detector.rules.rule import Parameters, Rule
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["RULE", "Silent", "limit_ms"]
 
@@ -22,7 +22,7 @@ class Silent(Parameters):
     escalate_s: float = Field(86_400, ge=0, le=604_800)
 
 
-@compiled
+@inlined
 def limit_ms(spacing_ms: float, after_s: float, after_intervals: float) -> float:
     """Silence that is too long, ms."""
     return max(1000.0 * after_s, after_intervals * spacing_ms)

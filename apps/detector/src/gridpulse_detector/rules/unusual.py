@@ -4,7 +4,7 @@ from pydantic import Field, field_validator
 
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.rules.rule import Parameters, Rule
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import inlined
 
 __all__ = ["RULE", "Unusual", "severity"]
 
@@ -27,7 +27,7 @@ class Unusual(Parameters):
         return value
 
 
-@compiled
+@inlined
 def severity(score: float, readings: int, limit: float, learn_readings: float) -> int:
     """1 (INFO) from the limit up, once enough readings have taught."""
     return 1 if score >= limit and readings >= learn_readings else 0
