@@ -23,11 +23,11 @@ LEARNT_S = 60
 
 
 def same_rules(path: Path) -> Path:
-    """Write a rules.toml in which only JUDGED judge."""
+    """Write a rules.toml in which only JUDGED judge, nothing is scored and no rollups are made: the peers do neither."""
     kinds = {name: field.annotation for name, field in Rules.model_fields.items()}
     rules = [name for name, kind in kinds.items() if isinstance(kind, type) and issubclass(kind, Parameters)]
-    off = (f"[{name}]\nenabled = false\n" for name in rules if name not in JUDGED)
-    path.write_text('[rollups]\nsignals = ["voltage"]\n' + "".join(off))
+    off = (f"[{name}]\nenabled = false\n" for name in rules if name not in (*JUDGED, "unusual"))
+    path.write_text("[rollups]\nsignals = []\n[unusual]\nenabled = false\nsignals = []\n" + "".join(off))
     return path
 
 
