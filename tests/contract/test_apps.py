@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
+from gridpulse_runtime.metrics import MessageLatency
 from gridpulse_runtime.settings import PREFIX, AppSettings
 
 APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
@@ -56,12 +57,14 @@ def test_every_setting_is_explained(app: str) -> None:
 @every_app
 def test_metrics_carry_the_name_of_their_app(app: str) -> None:
     module = importlib.import_module(f"{package(app)}.metrics")
-    metrics = [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
+    metrics = [value for value in vars(module).values() if isinstance(value, MetricWrapperBase | MessageLatency)]
     assert metrics
     for metric in metrics:
-        assert re.fullmatch(rf"{package(app)}_[a-z0-9_]+", metric._name)
-        assert metric._documentation
-        assert not {"meter", "meter_id", "asset", "asset_id", "feeder", "feeder_id"} & set(metric._labelnames)
+        (family,) = metric.describe()
+        assert re.fullmatch(rf"{package(app)}_[a-z0-9_]+", family.name)
+        assert family.documentation
+        labels = set(metric._labelnames) if isinstance(metric, MetricWrapperBase) else set()
+        assert not {"meter", "meter_id", "asset", "asset_id", "feeder", "feeder_id"} & labels
 
 
 def test_importing_does_nothing() -> None:

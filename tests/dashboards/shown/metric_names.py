@@ -7,35 +7,36 @@ import importlib
 import re
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.metrics import MetricWrapperBase
 
 from gridpulse_runtime.health import Health
-from gridpulse_runtime.metrics import AppMetrics, tell_process
+from gridpulse_runtime.metrics import AppMetrics, MessageLatency, tell_process
 
 APPS = ("ingest", "detector", "influx-sink", "archiver", "alerter")
+KINDS = (MetricWrapperBase, MessageLatency)
 
 
 @functools.cache
 def exported() -> frozenset[str]:
     """Names of samples of every app."""
-    metrics: list[MetricWrapperBase] = []
+    collectors: list[MetricWrapperBase | MessageLatency] = []
     for app in APPS:
         registry = CollectorRegistry()
         module = importlib.import_module(f"gridpulse_{app.replace('-', '_')}.metrics")
-        metrics += [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
+        collectors += [value for value in vars(module).values() if isinstance(value, KINDS)]
         if app != "alerter":  # its own, by receiver
             AppMetrics.of(app, registry)
         if app == "influx-sink":
             AppMetrics.of("influx-sink-readings", registry)
         tell_process(app, Health(), Path("none"), registry)
-        metrics += [collector for collector in registry._collector_to_names if isinstance(collector, MetricWrapperBase)]
-    return frozenset(name for metric in metrics for name in samples_of(metric))
+        collectors += [collector for collector in registry._collector_to_names if isinstance(collector, KINDS)]
+    return frozenset(name for collector in collectors for metric in collector.describe() for name in samples_of(metric))
 
 
-def samples_of(metric: MetricWrapperBase) -> list[str]:
-    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric._type, ("",))
-    return [f"{metric._name}{suffix}" for suffix in suffixes]
+def samples_of(metric: Metric) -> list[str]:
+    suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum")}.get(metric.type, ("",))
+    return [f"{metric.name}{suffix}" for suffix in suffixes]
 
 
 def named(expr: str) -> set[str]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gridpulse_detector.layout import NEVER, SUMS
 from gridpulse_detector.rollups import added_up, minute_value, rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedMinute, last_closable
+from gridpulse_detector.windows import ClosedMinute, MemoryStore, Panes, last_closable
 from gridpulse_runtime.errors import DamagedStateError
 
 Make = Callable[..., Any]
@@ -138,3 +138,19 @@ def test_a_rollup_names_its_window() -> None:
 @pytest.mark.parametrize(("clock", "newest"), [(19_999, -1), (20_000, 0), (29_999, 0), (30_000, 1)])
 def test_a_pane_closes_when_its_grace_is_over(clock: int, newest: int) -> None:
     assert last_closable(clock, 10_000, 10_000) == newest
+
+
+def test_a_pane_that_has_left_the_window_before_the_state_is_saved_is_never_written() -> None:
+    store = MemoryStore()
+    panes = Panes(store)
+    panes.put(1, b"one")
+    panes.put(2, b"two")
+    assert panes.get(1) == b"one"
+    panes.delete(1)
+    panes.save()
+    assert store == {b"p2": b"two"}
+    assert panes.get(2) == b"two"
+    panes.delete(2)
+    assert store == {}
+    with pytest.raises(DamagedStateError, match="pane 2"):
+        panes.get(2)

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, generate_latest
 
 from gridpulse_runtime.dead_letters import MAX_DETAIL, DeadLetter, headers_of
 from gridpulse_runtime.health import Health
-from gridpulse_runtime.metrics import AppMetrics, tell_process
+from gridpulse_runtime.metrics import LATENCY_BUCKETS, AppMetrics, MessageLatency, latency_histogram, tell_process
 
 
 def statistics(**topics: dict[str, dict[str, Any]]) -> str:
@@ -114,3 +116,14 @@ def test_the_process_tells_its_state_and_what_it_waits_for(
     assert registry.get_sample_value("gridpulse_influx_sink_state_bytes") == 5
     until(lambda: registry.get_sample_value("gridpulse_influx_sink_ready", {"check": "state"}) == 1, "the state is ready")
     assert registry.get_sample_value("gridpulse_influx_sink_ready", {"check": "store"}) == 0
+
+
+@given(st.lists(st.floats(0, 1000) | st.sampled_from(LATENCY_BUCKETS)))
+def test_a_latency_is_told_as_prometheus_would(observed: list[float]) -> None:
+    ours, theirs = CollectorRegistry(), CollectorRegistry()
+    mine, other = MessageLatency("waited_seconds", "Wait", ours), latency_histogram("waited_seconds", "Wait", theirs)
+    for seconds in observed:
+        mine.observe(seconds)
+        other.observe(seconds)
+    told, expected = (generate_latest(registry).decode().splitlines() for registry in (ours, theirs))
+    assert told == [line for line in expected if "_created" not in line]

@@ -37,7 +37,7 @@ class Detector:
         self._assets = assets
         self.coming: Rules | None = None
         """Rules to judge by from the next batch on; another thread may set them."""
-        self._unsaved: dict[tuple[Hashable, str], tuple[Store, FeederState]] = {}
+        self._unsaved: dict[tuple[Hashable, str], tuple[Store, FeederState, Panes]] = {}
         self.use(rules)
 
     def use(self, rules: Rules) -> None:
@@ -72,10 +72,10 @@ class Detector:
             return None
         outcome = Outcome(usual.wiring.feeder_id, sent_at, usual.places.size, dropped=dropped)
         if filled or why != kernel.DONE:
-            turn = Turn(self._bench, usual.state, usual.store, usual.wiring, offset, outcome)
+            turn = Turn(self._bench, usual.state, usual.store, usual.panes, usual.wiring, offset, outcome)
             turn.judge_rows(usual.rows(offset), start, filled, why)
             if not usual.is_current():
-                self._expect(transaction, usual.ends, usual.state, usual.store, usual.wiring, usual.places)
+                self._expect(transaction, usual.ends, usual.state, usual.store, usual.panes, usual.wiring, usual.places)
         outcome.count(self._bench.counts)
         return outcome
 
@@ -94,13 +94,13 @@ class Detector:
             self.save()
             self.use(coming)
         outcome = Outcome(batch.feeder_id, batch.sent_at, batch.rows)
-        state = self._state(batch.feeder_id, store, transaction)
+        state, panes = self._state(batch.feeder_id, store, transaction)
         keep = new_rows(batch, state)
         if batch.rows and keep is not None and not keep.any():
             outcome.dropped = batch.rows
             return outcome
         wiring, places = self._wiring(batch, state, store)
-        turn = Turn(self._bench, state, store, wiring, offset, outcome)
+        turn = Turn(self._bench, state, store, panes, wiring, offset, outcome)
         if batch.rows:
             outcome.dropped = 0 if keep is None else batch.rows - int(np.count_nonzero(keep))
             self._bench.counts.fill(0)
@@ -111,13 +111,13 @@ class Detector:
             outcome.count(self._bench.counts)
             ends = ends_of(message, batch)
             if ends:
-                self._expect(transaction, ends, state, store, wiring, places)
+                self._expect(transaction, ends, state, store, panes, wiring, places)
         else:
             turn.move_clock(batch.base_timestamp)
         if transaction is None:
-            store.set_bytes(STATE_KEY, state.pack())
+            write(store, state, panes)
         else:
-            self._unsaved[transaction, batch.feeder_id] = (store, state)
+            self._unsaved[transaction, batch.feeder_id] = (store, state, panes)
         return outcome
 
     def _expect(
@@ -126,29 +126,30 @@ class Detector:
         ends: tuple[bytes, bytes],
         state: FeederState,
         store: Store,
+        panes: Panes,
         wiring: Wiring,
         places: npt.NDArray[np.int32],
     ) -> None:
         """Be ready for another message with these `ends`."""
         if self._scratch.keep.size < places.size:
             self._scratch = Scratch.of(places.size)
-        self._usual[transaction] = Usual(ends, self._scratch, state, store, wiring, places, self._bench)
+        self._usual[transaction] = Usual(ends, self._scratch, state, store, panes, wiring, places, self._bench)
 
     def save(self) -> None:
         """Pack every feeder's state that was judged in a transaction: before that is committed."""
-        for store, state in self._unsaved.values():
-            store.set_bytes(STATE_KEY, state.pack())
+        for unsaved in self._unsaved.values():
+            write(*unsaved)
         self._unsaved.clear()
         self._usual.clear()
 
-    def _state(self, feeder: str, store: Store, transaction: Hashable) -> FeederState:
+    def _state(self, feeder: str, store: Store, transaction: Hashable) -> tuple[FeederState, Panes]:
         unsaved = self._unsaved.get((transaction, feeder))
         if unsaved is not None:
-            return unsaved[1]
-        state = FeederState.unpack(store.get_bytes(STATE_KEY), self._bench.shape, self._layout)
+            return unsaved[1:]
+        state, panes = FeederState.unpack(store.get_bytes(STATE_KEY), self._bench.shape, self._layout), Panes(store)
         for index in state.orphans.tolist():
-            Panes(store).delete(index)
-        return state
+            panes.delete(index)
+        return state, panes
 
     def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> tuple[Wiring, npt.NDArray[np.int32]]:
         """Wiring of the batch's feeder, and the place of each row's meter, int32 (rows,)."""
@@ -176,6 +177,12 @@ class Detector:
             places = wiring.rows(batch.roster)
             assert places is not None  # noqa: S101  they have just been added
         return wiring, places
+
+
+def write(store: Store, state: FeederState, panes: Panes) -> None:
+    """A feeder's state, and the panes that it refers to, into its keys."""
+    panes.save()
+    store.set_bytes(STATE_KEY, state.pack())
 
 
 def new_rows(batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] | None:

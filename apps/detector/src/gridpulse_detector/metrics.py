@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-from gridpulse_runtime.metrics import latency_histogram
+from gridpulse_runtime.metrics import MessageLatency
 
 __all__ = ["ANOMALIES", "LATENCY", "LEARNING", "READINGS", "ROLLUPS", "RULES", "UNREADABLE"]
 
@@ -20,4 +20,4 @@ LEARNING = Gauge(
     ["rule"],
 )
 UNREADABLE = Counter("gridpulse_detector_unreadable", "Messages on meter.readings.valid that are no batch")
-LATENCY = latency_histogram("gridpulse_detector_latency_seconds", "From sent_at of a batch to its verdict")
+LATENCY = MessageLatency("gridpulse_detector_latency_seconds", "From sent_at of a batch to its verdict")

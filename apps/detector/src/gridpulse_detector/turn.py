@@ -24,8 +24,11 @@ BASE_KEY = b"b"
 class Turn:
     """One batch of a feeder, the record `offset` of its partition, under judgement; what comes of it goes into `outcome`."""
 
-    def __init__(self, bench: Workbench, state: FeederState, store: Store, wiring: Wiring, offset: int, outcome: Outcome) -> None:
-        self._bench, self._state, self._store, self._wiring, self._offset = bench, state, store, wiring, offset
+    def __init__(
+        self, bench: Workbench, state: FeederState, store: Store, panes: Panes, wiring: Wiring, offset: int, outcome: Outcome
+    ) -> None:
+        self._bench, self._state, self._store, self._panes = bench, state, store, panes
+        self._wiring, self._offset = wiring, offset
         self._outcome = outcome
         self._changes: list[Change] = []
         bench.make_room(gridwatch.EVENTS_AN_ASSET * state.places + 4, state.places)
@@ -52,7 +55,7 @@ class Turn:
         self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
-            closed = advance(state, newest, self._bench.rules.rollups.signals, Panes(self._store))
+            closed = advance(state, newest, self._bench.rules.rollups.signals, self._panes)
             self._outcome.minutes = (*self._outcome.minutes, *closed)
         newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
         if newest > int(state.feeder[0]["closed_slot"]):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gridpulse_detector import kernel
 from gridpulse_detector.layout import FeederState, origin_row
-from gridpulse_detector.windows import Store
+from gridpulse_detector.windows import Panes, Store
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 from gridpulse_schemas import COLUMNS, ReadingBatch
@@ -86,14 +86,16 @@ class Scratch(NamedTuple):
 class Usual:
     """A feeder as a batch left it, ready for the next one like it; of no use once anything else has touched its state."""
 
-    __slots__ = ("arguments", "bench", "call", "ends", "episodes", "grown", "places", "scratch", "state", "store", "wiring")
+    __slots__ = (
+        "arguments", "bench", "call", "ends", "episodes", "grown", "panes", "places", "scratch", "state", "store", "wiring",
+    )  # fmt: skip
 
     def __init__(
-        self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, wiring: Wiring,
+        self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, panes: Panes, wiring: Wiring,
         places: npt.NDArray[np.int32], bench: Workbench,
     ) -> None:  # fmt: skip
         """`ends` of a message, see `ends_of`; `places` int32 (rows,)."""
-        self.ends, self.state, self.store, self.wiring, self.places = ends, state, store, wiring, places
+        self.ends, self.state, self.store, self.panes, self.wiring, self.places = ends, state, store, panes, wiring, places
         self.scratch, self.episodes = scratch.first(places.size), state.episodes
         self.bench, self.grown = bench, bench.grown
         head, tail = (np.frombuffer(end, np.uint8) for end in ends)

@@ -47,25 +47,38 @@ class MemoryStore(dict[bytes, bytes]):
 
 
 class Panes:
-    """Closed panes among the feeder's keys until they leave the window: written once, read once, deleted."""
+    """Closed panes among the feeder's keys until they leave the window: written once, read once, deleted.
+
+    Written with the feeder's state: in a backlog most panes have left the window by then, and are never written.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._unsaved: dict[int, bytes] = {}
 
     def get(self, index: int) -> bytes:
         """Bytes of pane `index`. Raises DamagedStateError where the store lost it."""
-        data = self._store.get_bytes(b"p%d" % index)
+        data = self._unsaved.get(index)
+        if data is None:
+            data = self._store.get_bytes(b"p%d" % index)
         if data is None:
             raise DamagedStateError(f"pane {index} is missing from the state")
         return data
 
     def put(self, index: int, data: bytes) -> None:
-        """Keep pane `index`."""
-        self._store.set_bytes(b"p%d" % index, data)
+        """Keep pane `index`, which was not there before."""
+        self._unsaved[index] = data
 
     def delete(self, index: int) -> None:
         """Forget pane `index`."""
-        self._store.delete(b"p%d" % index)
+        if self._unsaved.pop(index, None) is None:
+            self._store.delete(b"p%d" % index)
+
+    def save(self) -> None:
+        """Write what is new."""
+        for index, data in self._unsaved.items():
+            self._store.set_bytes(b"p%d" % index, data)
+        self._unsaved.clear()
 
 
 @dataclass(frozen=True, slots=True)
