@@ -102,14 +102,14 @@ class ReadingRows:
         columns = {
             "meter_id": self._meters.array(np.concatenate([part.meters for part in parts])),
             "feeder_id": coded([batch.feeder_id for batch in batches], counts),
-            "timestamp": pa.array(_gather(parts, _timestamps, np.int64, 0)).cast(INSTANT),
+            "timestamp": _timestamps(parts, counts),
             **{column.name: _measurement(parts, column.name, np.dtype(column.dtype)) for column in COLUMNS},
             "status": _status(parts, np.array([not batch.rows for batch in batches])[source]),
             "source": coded([batch.source for batch in batches], counts),
             "interval_ms": each([batch.interval_ms for batch in batches], pa.int64()),
             "sent_at": each([batch.sent_at or None for batch in batches], INSTANT),
             "origin_partition": each([batch.origin and batch.origin.partition for batch in batches], pa.int32()),
-            "origin_offset": _origin_offsets(parts, np.array([batch.origin is None for batch in batches])[source]),
+            "origin_offset": _origin_offsets(parts, counts),
             "partition": pa.array(np.full(self.count, self._partition, np.int32)),
             "offset": each([part.offset for part in parts], pa.int64()),
         }
@@ -134,16 +134,16 @@ def _status(parts: list[Part], heartbeat: npt.NDArray[np.bool_]) -> pa.Array:
     return pa.array(_gather(parts, lambda batch: batch.status, np.int32, 0), mask=heartbeat)
 
 
-def _origin_offsets(parts: list[Part], absent: npt.NDArray[np.bool_]) -> pa.Array:
-    pieces = []
-    for part in parts:
-        origin = part.batch.origin
-        if origin is None or not origin.offsets.size:
-            pieces.append(np.full(part.meters.size, origin.offset if origin else 0, np.int64))
-        else:
-            pieces.append(part.pick(origin.offsets, 0))
-    return pa.array(np.concatenate(pieces), mask=absent)
+def _origin_offsets(parts: list[Part], counts: npt.NDArray[np.int64]) -> pa.Array:
+    origins = [part.batch.origin for part in parts]
+    offsets = np.repeat(np.array([origin.offset if origin else 0 for origin in origins], np.int64), counts)
+    ends = np.cumsum(counts).tolist()
+    for part, origin, end in zip(parts, origins, ends, strict=True):
+        if origin is not None and origin.offsets.size:
+            offsets[end - part.meters.size : end] = part.pick(origin.offsets, 0)
+    return pa.array(offsets, mask=np.repeat(np.array([origin is None for origin in origins]), counts))
 
 
-def _timestamps(batch: ReadingBatch) -> npt.NDArray[np.int64]:
-    return batch.timestamps() if batch.rows else np.array([batch.base_timestamp], np.int64)
+def _timestamps(parts: list[Part], counts: npt.NDArray[np.int64]) -> pa.Array:
+    base = np.repeat(np.array([part.batch.base_timestamp for part in parts], np.int64), counts)
+    return pa.array(base + _gather(parts, lambda batch: batch.offset_ms, np.int32, 0)).cast(INSTANT)
