@@ -162,10 +162,10 @@ def test_rollups_hold_what_was_read_though_it_is_killed(start_app: Make, wire: W
             (volts,) = [entry for entry in rollup["signals"] if entry["signal"] == "voltage"]
             at = (rollup["window"], (rollup["window_start"] - T0) // 60_000)
             assert found.setdefault(at, volts) == volts, "a repeat is the same"
-        return ("15m", 4) in found
+        return ("15m", 5) in found
 
     until(last, "the last quarter of an hour that is over")
-    assert sorted(found) == [("15m", first) for first in range(-14, 5)] + [("1m", first) for first in range(20)]
+    assert sorted(found) == [("15m", first) for first in range(-14, 6)] + [("1m", first) for first in range(20)]
     for (window, first), volts in found.items():
         read = level[3 * max(first, 0) : 3 * (first + (15 if window == "15m" else 1))]
         assert volts["count"] == METERS * len(read)

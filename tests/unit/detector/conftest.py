@@ -78,6 +78,7 @@ class Feeder:
         self.transaction: int | None = None
         self.events: list[Event] = []
         self.minutes: list[tuple[float, dict[str, tuple[float, ...]]]] = []
+        self.quarters: list[tuple[float, dict[str, tuple[float, ...]]]] = []
         self.totals = {"judged": 0, "dropped": 0, "late": 0, "repeated": 0, "ahead": 0}
 
     def send(self, *rows: dict[str, Any], origin: Origin | None = None) -> list[Event]:
@@ -97,7 +98,8 @@ class Feeder:
     def take(self, outcome: Outcome) -> list[Event]:
         events = [self.event(change) for change in outcome.changes]
         self.events += events
-        self.minutes += [((minute.start_ms - T0) / 1000, minute.sums) for minute in outcome.minutes]
+        for window in outcome.windows:
+            (self.minutes if window.minutes == 1 else self.quarters).append(((window.start_ms - T0) / 1000, window.sums))
         for name in self.totals:
             self.totals[name] += getattr(outcome, name)
         return events

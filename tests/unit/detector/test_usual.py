@@ -65,8 +65,8 @@ def plain(outcome: Outcome) -> tuple[object, ...]:
     changes = [(each.event.tobytes(), each.asset_id, each.asset_type, repr(each.members)) for each in outcome.changes]
     return (
         changes,
-        outcome.minutes,
-        {name: getattr(outcome, name) for name in Outcome.__slots__ if name not in ("changes", "minutes")},
+        outcome.windows,
+        {name: getattr(outcome, name) for name in Outcome.__slots__ if name not in ("changes", "windows")},
     )
 
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_detector.layout import NEVER, SUMS
-from gridpulse_detector.rollups import added_up, minute_value, rollup_record, statistics
+from gridpulse_detector.rollups import rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedMinute, MemoryStore, Panes, last_closable
+from gridpulse_detector.windows import ClosedWindow, MemoryStore, Panes, last_closable
 from gridpulse_runtime.errors import DamagedStateError
 
 Make = Callable[..., Any]
@@ -87,36 +87,41 @@ def test_closed_minutes_hold_every_reading_once(feeder: Make, readings: list[Rea
     assert sum(sums["current"][0] for _, sums in one.minutes) == len(readings)
 
 
-signals = st.dictionaries(
-    st.sampled_from(["voltage", "current", "frequency"]), st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=6), max_size=3
-)
+@settings(max_examples=80)
+@given(streams(), st.sets(st.integers(0, 200)), st.booleans())
+def test_a_quarter_of_an_hour_is_its_minutes(feeder: Make, readings: list[Reading], beats: set[int], checkpoints: bool) -> None:
+    one = feeder(Rules.model_validate(RULES))
+    one.transaction = 0 if checkpoints else None
+    last = readings[-1][1]
+    moves = [(second, meter, value) for meter, second, value in readings] + [(last * beat / 200, -1, 0.0) for beat in beats]
+    for second, meter, value in sorted(moves):
+        if meter < 0:
+            one.beat(second)
+        else:
+            one.send({"meter": f"M{meter}", "s": second, "current": value})
+        if checkpoints:
+            one.checkpoint()
+    one.beat(last + 1000)
+    minutes = dict(one.minutes)
+    expected = sorted({start - 60 * back for start in minutes for back in range(15)})
+    assert [start for start, _ in one.quarters] == expected
+    for start, sums in one.quarters:
+        parts = [minutes[at]["current"] for at in sorted(minutes) if start <= at < start + 900]
+        whole = tuple(map(sum, zip(*(part[:3] for part in parts), strict=True)))
+        assert sums == {"current": (*whole, min(part[3] for part in parts), max(part[4] for part in parts))}
+
+
+def test_a_quarter_of_an_hour_ends_though_its_feeder_fell_silent(feeder: Make) -> None:
+    one = feeder(Rules.model_validate(RULES))
+    one.send({"s": 0, "current": 1})
+    for second in range(60, 1200, 60):
+        one.beat(second)
+    assert [start for start, _ in one.minutes] == [-20.0]
+    assert [start for start, _ in one.quarters] == [-20.0 - 60 * back for back in range(14, -1, -1)]
 
 
 def sums_of(values: list[float]) -> tuple[int, float, float, float, float]:
     return len(values), sum(values), sum(value * value for value in values), min(values), max(values)
-
-
-@given(st.lists(signals, min_size=1, max_size=6))
-def test_added_up_minutes_are_one_minute(minutes: list[dict[str, list[float]]]) -> None:
-    values = [
-        minute_value("F1", ClosedMinute(60_000 * n, {name: sums_of(values) for name, values in minute.items()}), {"offset": n})
-        for n, minute in enumerate(minutes)
-    ]
-    texts = repr(values)
-    whole = added_up(values)
-    assert repr(values) == texts
-    assert (whole["feeder_id"], whole["start"], whole["evidence"]) == ("F1", 0, {"offset": len(minutes) - 1})
-    assert set(whole["signals"]) == set().union(*minutes)
-    for name, (count, total, squares, low, high) in whole["signals"].items():
-        values = [value for minute in minutes for value in minute.get(name, ())]
-        assert (count, low, high) == (len(values), min(values), max(values))
-        assert total == pytest.approx(sum(values), rel=1e-9, abs=1e-6)
-        assert squares == pytest.approx(sum(value * value for value in values))
-
-
-def test_a_window_without_minutes_is_damage() -> None:
-    with pytest.raises(DamagedStateError):
-        added_up([])
 
 
 @given(st.lists(st.floats(0, 1000), min_size=1, max_size=30))
@@ -128,10 +133,9 @@ def test_statistics_are_those_of_the_values(values: list[float]) -> None:
 
 
 def test_a_rollup_names_its_window() -> None:
-    minute = ClosedMinute(60_000, {"thd": (2, 4.0, 8.0, 2.0, 2.0)})
-    value = minute_value("F1", minute, {"topic": "t", "partition": 0, "offset": 1})
-    record = rollup_record(value, "1m", 60_000, 120_000)
-    assert (record["window"], record["window_start"], record["window_end"]) == ("1m", 60_000, 120_000)
+    window = ClosedWindow(60_000, 15, {"thd": (2, 4.0, 8.0, 2.0, 2.0)})
+    record = rollup_record(window, "F1", {"topic": "t", "partition": 0, "offset": 1})
+    assert (record["window"], record["window_start"], record["window_end"]) == ("15m", 60_000, 960_000)
     assert record["signals"] == [{"signal": "thd", "unit": "%", "count": 2, "mean": 2.0, "stddev": 0.0, "min": 2.0, "max": 2.0}]
 
 

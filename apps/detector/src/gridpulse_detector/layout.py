@@ -12,13 +12,15 @@ from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["AGGREGATE", "FEEDER", "MINUTE_MS", "NEVER", "PAST", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
+__all__ = ["AGGREGATE", "FEEDER", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
 
 RECENT = 4
 """Timestamps kept a meter, to know a repeated reading by."""
 NEVER = int(np.iinfo(np.int64).min)
 MINUTE_MS = 60_000
 """Length of the feeder's tumbling windows, which the rollups are made of."""
+QUARTER = 15
+"""Minutes of the feeder's hopping windows, which move by one."""
 
 SUMS = np.dtype([("count", "<f8"), ("total", "<f8"), ("squares", "<f8")])
 """Of one signal of one meter over a pane or the window."""
@@ -171,6 +173,7 @@ class Shape:
             EPISODE.descr,
             SUMS.descr,
             SCORE.descr,
+            QUARTER,
         )
         return zlib.crc32(repr(names).encode())
 
@@ -181,14 +184,15 @@ class FeederState:
     A place is an asset: a meter, a transformer, the feeder. `feeder` FEEDER (1,). `origins` int64 (n, 2): partition of
     meter.readings and the highest offset taken from it. `stored` int64 (n,): indexes of closed panes kept for the window. `past`
     PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open, signals, places) and
-    `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `scores` SCORE (scored signals,
-    places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views of one
-    buffer until one of them grows.
+    `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes` AGGREGATE (QUARTER,
+    rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER. `scores` SCORE (scored
+    signals, places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views
+    of one buffer until one of them grows.
     """
 
     __slots__ = (
-        "aggregates", "buffer", "episodes", "feeder", "layout", "origins", "orphans", "panes", "past", "places", "roster_crc",
-        "scores", "shape", "slots", "stored", "window",
+        "aggregates", "buffer", "episodes", "feeder", "layout", "minutes", "numbers", "origins", "orphans", "panes", "past",
+        "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, layout: int) -> None:
@@ -204,7 +208,9 @@ class FeederState:
         self.past = np.zeros(0, PAST)
         self.window = np.zeros((shape.signals, 0), SUMS)
         self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
-        self.aggregates = empty_aggregates(shape)
+        self.aggregates = empty_aggregates(shape.minutes_open, shape.rollups)
+        self.minutes = empty_aggregates(QUARTER, shape.rollups)
+        self.numbers = np.full(QUARTER, NEVER, np.int64)
         self.scores = np.zeros((shape.scored, 0), SCORE)
         self.slots = np.empty((0, shape.channels), np.int32)
         self.episodes = np.zeros(0, EPISODE)
@@ -231,8 +237,8 @@ class FeederState:
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
         return (
-            self.feeder, self.origins, self.stored, self.past, self.window, self.panes, self.aggregates, self.scores,
-            self.slots, self.episodes,
+            self.feeder, self.origins, self.stored, self.past, self.window, self.panes, self.aggregates, self.minutes,
+            self.numbers, self.scores, self.slots, self.episodes,
         )  # fmt: skip
 
     @classmethod
@@ -276,6 +282,8 @@ class FeederState:
         self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
         self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
         self.aggregates = take(AGGREGATE, shape.minutes_open, shape.rollups)  # type: ignore[assignment]
+        self.minutes = take(AGGREGATE, QUARTER, shape.rollups)  # type: ignore[assignment]
+        self.numbers = take(np.int64, QUARTER)  # type: ignore[assignment]
         self.scores = take(SCORE, shape.scored, places)  # type: ignore[assignment]
         self.slots = take(np.int32, places, shape.channels)  # type: ignore[assignment]
         self.episodes = take(EPISODE, episodes)  # type: ignore[assignment]
@@ -346,8 +354,8 @@ def origin_row(origins: npt.NDArray[np.int64], partition: int) -> int:
     return -1
 
 
-def empty_aggregates(shape: Shape) -> npt.NDArray[np.void]:
-    """AGGREGATE (minutes_open, rollups) of no readings."""
-    aggregates = np.zeros((shape.minutes_open, shape.rollups), AGGREGATE)
+def empty_aggregates(minutes: int, rollups: int) -> npt.NDArray[np.void]:
+    """AGGREGATE (minutes, rollups) of no readings."""
+    aggregates = np.zeros((minutes, rollups), AGGREGATE)
     aggregates["low"], aggregates["high"] = np.inf, -np.inf
     return aggregates

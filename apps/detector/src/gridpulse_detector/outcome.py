@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector.parameters import ParameterSet
-from gridpulse_detector.windows import ClosedMinute
+from gridpulse_detector.windows import ClosedWindow
 
 __all__ = ["Change", "Outcome"]
 
@@ -32,7 +32,7 @@ class Outcome:
     sent_at: int = 0
     rows: int = 0
     changes: Sequence[Change] = ()
-    minutes: Sequence[ClosedMinute] = ()
+    windows: Sequence[ClosedWindow] = ()
     judged: int = 0
     dropped: int = 0
     late: int = 0

@@ -1,20 +1,17 @@
-"""Wiring: meter.readings.valid through the detector to grid.anomalies, and its closed minutes to grid.rollups."""
+"""Wiring: meter.readings.valid through the detector to grid.anomalies and grid.rollups."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from confluent_kafka import Message
 from quixstreams import State
-from quixstreams.dataframe import StreamingDataFrame
 
 from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
 from gridpulse_detector.detection import Detector
-from gridpulse_detector.layout import MINUTE_MS
 from gridpulse_detector.outcome import Outcome
-from gridpulse_detector.rollups import added_up, minute_value, rollup_record
+from gridpulse_detector.rollups import rollup_record
 from gridpulse_runtime.application import bytes_topic
 from gridpulse_runtime.hooks import before_checkpoint, each_turn
 from gridpulse_runtime.redriven import redriven_for
@@ -26,14 +23,14 @@ from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
 __all__ = ["wire"]
 
 NAME = "detector"
-ANOMALY, MINUTE = 0, 1
-Tagged = tuple[int, Any]
+ANOMALY, ROLLUP = 0, 1
+Tagged = tuple[int, bytes]
 JUDGED = metrics.READINGS.labels("judged")
 
 
 @dataclass(slots=True)
 class Judge:
-    """The stateful step: one message in, tagged anomalies (encoded) and minutes out; None where there are none."""
+    """The stateful step: one message in, anomalies and rollups out, encoded and tagged; None where there are none."""
 
     detector: Detector
     codec: Codec
@@ -52,7 +49,7 @@ class Judge:
             metrics.UNREADABLE.inc()  # ingest writes this topic; the archiver dead-letters what it cannot read
             return None
         self.count(outcome)
-        if not outcome.changes and not outcome.minutes:
+        if not outcome.changes and not outcome.windows:
             return None
         return self.outputs(outcome, message)
 
@@ -80,8 +77,10 @@ class Judge:
             record = anomaly_record(change, outcome.feeder_id, self.detector.rules, evidence)
             tagged.append((ANOMALY, self.codec.encode("AnomalyEvent", record)))
             metrics.ANOMALIES.labels(record["kind"], record["state"]).inc()
-        for minute in outcome.minutes:
-            tagged.append((MINUTE, minute_value(outcome.feeder_id, minute, {**place, "ordinal": len(tagged)})))
+        for window in outcome.windows:
+            rollup = rollup_record(window, outcome.feeder_id, {**place, "ordinal": len(tagged)})
+            tagged.append((ROLLUP, self.codec.encode("Rollup", rollup)))
+            metrics.ROLLUPS.labels(rollup["window"]).inc()
         return tagged
 
     def count(self, outcome: Outcome) -> None:
@@ -104,7 +103,7 @@ class Judge:
 
 
 def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
-    """Build the graph of the detector: readings are judged before it, anomalies and closed minutes go through it."""
+    """Build the graph of the detector: readings are judged before it, what is to be sent goes through it."""
     before_checkpoint(app, detector.save)
     topic = bytes_topic(app, VALID)
     frame = app.dataframe(topic)
@@ -112,21 +111,7 @@ def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
     app.take_straight(topic, judge)
     each_turn(app, judge.tell)
     judged = frame.apply(lambda outputs: outputs, expand=True)
-    anomalies = judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1])
-    anomalies.to_topic(bytes_topic(app, ANOMALIES))
-    minutes = judged.filter(lambda tagged: tagged[0] == MINUTE).apply(lambda tagged: tagged[1])
-    minutes = minutes.set_timestamp(lambda value, *_: value["start"])
-    quarters = minutes.hopping_window(15 * MINUTE_MS, MINUTE_MS, name="rollup-15m").collect().final()
-    alone = minutes.apply(lambda value: {"start": value["start"], "end": value["start"] + MINUTE_MS, "value": [value]})
-    send_rollups(app, alone, "1m", codec)
-    send_rollups(app, quarters, "15m", codec)
-
-
-def send_rollups(app: StreamApplication, windows: StreamingDataFrame, name: str, codec: Codec) -> None:
-    """Encode closed windows to grid.rollups, stamped with the wall clock: retention goes by the record's timestamp."""
-
-    def encode(window: dict[str, Any]) -> bytes:
-        metrics.ROLLUPS.labels(name).inc()
-        return codec.encode("Rollup", rollup_record(added_up(window["value"]), name, window["start"], window["end"]))
-
-    windows.apply(encode).set_timestamp(lambda *_: int(time.time() * 1000)).to_topic(bytes_topic(app, ROLLUPS))
+    judged.filter(lambda tagged: tagged[0] == ANOMALY).apply(lambda tagged: tagged[1]).to_topic(bytes_topic(app, ANOMALIES))
+    rollups = judged.filter(lambda tagged: tagged[0] == ROLLUP).apply(lambda tagged: tagged[1])
+    # Stamped with the wall clock: retention goes by the record's timestamp.
+    rollups.set_timestamp(lambda *_: int(time.time() * 1000)).to_topic(bytes_topic(app, ROLLUPS))

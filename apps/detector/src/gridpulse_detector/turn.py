@@ -56,7 +56,7 @@ class Turn:
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
             closed = advance(state, newest, self._bench.rules.rollups.signals, self._panes)
-            self._outcome.minutes = (*self._outcome.minutes, *closed)
+            self._outcome.windows = (*self._outcome.windows, *closed)
         newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
         if newest > int(state.feeder[0]["closed_slot"]):
             self._close_hours(newest)

@@ -1,4 +1,4 @@
-"""Panes and minutes close, the window slides: sums come in with the newest closed pane and go out with the oldest."""
+"""Panes and minutes close, windows move on: sums come in with the newest closed pane and go out with the oldest."""
 
 from bisect import bisect_right
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, SUMS, FeederState
+from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, QUARTER, SUMS, FeederState
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["ClosedMinute", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
+__all__ = ["ClosedWindow", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
 
 
 NOTHING = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
@@ -82,10 +82,11 @@ class Panes:
 
 
 @dataclass(frozen=True, slots=True)
-class ClosedMinute:
-    """What a feeder measured in one minute. `sums`: (count, total, squares, low, high) a rollup signal, only where measured."""
+class ClosedWindow:
+    """What a feeder measured in `minutes`. `sums`: (count, total, squares, low, high) a rollup signal, only where measured."""
 
     start_ms: int
+    minutes: int
     sums: dict[str, tuple[int, float, float, float, float]]
 
 
@@ -94,8 +95,8 @@ def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
     return (clock - grace_ms) // pane_ms - 1
 
 
-def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedMinute]:
-    """Close all open panes up to index `newest`, slide the window; the minutes of `signals` that are over, oldest first."""
+def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedWindow]:
+    """Close all open panes up to index `newest`, slide the window; the windows of `signals` that are over, as they end."""
     if newest <= state.closed:
         return []
     home, shape = state.feeder[0], state.shape
@@ -125,17 +126,49 @@ def take(state: FeederState, index: int, store: Panes) -> bool:
     return True
 
 
-def close_minutes(state: FeederState, since: int, until: int, signals: tuple[str, ...]) -> list[ClosedMinute]:
-    """Empty the minutes that are over at `until` and were not at `since`, ms; what was measured in them."""
+def close_minutes(state: FeederState, since: int, until: int, signals: tuple[str, ...]) -> list[ClosedWindow]:
+    """Close the minutes that are over at `until` and were not at `since`, ms, and each quarter of an hour that ends with one.
+
+    What was measured in them; of a window without a reading, nothing.
+    """
     first, stop = since // MINUTE_MS, until // MINUTE_MS
     closed = []
-    for minute in range(first, min(stop, first + state.shape.minutes_open)):
-        aggregates = state.aggregates[minute % state.shape.minutes_open]
-        sums = {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
-        aggregates[...] = NOTHING
-        if sums:
-            closed.append(ClosedMinute(minute * MINUTE_MS, sums))
+    for minute in range(first, min(stop, first + state.shape.minutes_open + QUARTER - 1)):
+        open_ = state.aggregates[minute % state.shape.minutes_open]
+        if minute < first + state.shape.minutes_open and open_["count"].any():
+            closed.append(ClosedWindow(minute * MINUTE_MS, 1, measured(open_, signals)))
+            state.minutes[minute % QUARTER], state.numbers[minute % QUARTER] = open_, minute
+            open_[...] = NOTHING
+        quarter = np.full(len(signals), NOTHING)
+        if add_up(state.numbers, state.minutes, minute, quarter):
+            closed.append(ClosedWindow((minute - QUARTER + 1) * MINUTE_MS, QUARTER, measured(quarter, signals)))
     return closed
+
+
+def measured(aggregates: npt.NDArray[Any], signals: tuple[str, ...]) -> dict[str, tuple[int, float, float, float, float]]:
+    """Sums of each of `signals` that is measured; `aggregates` AGGREGATE (signals,)."""
+    return {signal: numbers for signal, numbers in zip(signals, aggregates.tolist(), strict=True) if numbers[0]}
+
+
+@compiled
+def add_up(numbers: npt.NDArray[np.int64], minutes: npt.NDArray[Any], last: int, quarter: npt.NDArray[Any]) -> bool:
+    """Add up the minutes of the quarter of an hour that ends with minute `last`, oldest first; whether there is one.
+
+    `quarter` AGGREGATE (rollups,), `minutes` AGGREGATE (QUARTER, rollups); `numbers` int64 (QUARTER,), the minute of each.
+    """
+    anything = False
+    for minute in range(last - QUARTER + 1, last + 1):
+        if numbers[minute % QUARTER] != minute:
+            continue
+        anything = True
+        for i in range(quarter.size):
+            whole, part = quarter[i], minutes[minute % QUARTER, i]
+            whole.count += part.count
+            whole.total += part.total
+            whole.squares += part.squares
+            whole.low = min(whole.low, part.low)
+            whole.high = max(whole.high, part.high)
+    return anything
 
 
 @compiled
