@@ -1,6 +1,6 @@
 """Throughput of ingest, detector and archiver, latency to an anomaly, on real servers. Prints what it measured, and on what.
 
-    make bench                                              # everything, about five minutes
+    make bench                                              # everything, about seven minutes
     make bench ARGS="--json FILE"                           # the figures for a program
     make bench ARGS="--only latency --rate 100000"          # batches of 100 meters, ten times as many
 
@@ -96,14 +96,12 @@ def send(messages: Iterable[tuple[bytes, bytes]], topic: str = READINGS) -> None
     producer.flush()
 
 
-def batches(codec: Codec, ticks: int, seed: int) -> list[tuple[bytes, bytes]]:
+def batches(codec: Codec, ticks: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
     rng, known = np.random.default_rng(seed), rosters()
     now = int(time.time() * 1000) - ticks * 1000
-    return [
-        (f"B{feeder:04d}".encode(), codec.encode_batch(batch(feeder, known[feeder], now + tick * 1000, rng, now)))
-        for tick in range(ticks)
-        for feeder in range(FEEDERS)
-    ]
+    for tick in range(ticks):
+        for feeder in range(FEEDERS):
+            yield f"B{feeder:04d}".encode(), codec.encode_batch(batch(feeder, known[feeder], now + tick * 1000, rng, now))
 
 
 def singles(codec: Codec, count: int) -> list[tuple[bytes, bytes]]:
@@ -130,7 +128,7 @@ def singles(codec: Codec, count: int) -> list[tuple[bytes, bytes]]:
 
 
 def throughput(
-    apps: tuple[str, ...], messages: list[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path
+    apps: tuple[str, ...], messages: Iterable[tuple[bytes, bytes]], readings: int, environment: dict[str, str], folder: Path
 ) -> dict[str, dict[str, float]]:
     """Backlog first, then the first of `apps` over it, then the others over what ingest wrote."""
     send(messages)
@@ -219,7 +217,9 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    parser.add_argument("--ticks", type=int, default=300, help="seconds of 10,000 meters in the backlog [300]")
+    parser.add_argument(
+        "--ticks", type=int, default=1800, help="seconds of 10,000 meters in the backlog; 1,000 are one checkpoint [1800]"
+    )
     parser.add_argument("--singles", type=int, default=200_000, help="single readings in the backlog [200000]")
     parser.add_argument(
         "--rate", type=int, default=10_000, help="readings a second, each of another meter, while latency is measured [10000]"
