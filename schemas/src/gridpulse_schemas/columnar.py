@@ -147,11 +147,12 @@ def gather_all(
     offset_ms: npt.NDArray[np.int32],
     floats: npt.NDArray[np.float32],
     doubles: npt.NDArray[np.float64],
+    status: npt.NDArray[np.int32],
 ) -> bool:
-    """Fill the arrays; False where an offset does not fit an Avro int."""
+    """Fill the arrays; False where an offset or a status does not fit an Avro int."""
     gather(data, found, 0, floats)
     gather(data, found, floats.shape[0], doubles)
-    return read_int32s(data, found[OFFSET_MS], offset_ms)
+    return read_int32s(data, found[OFFSET_MS], offset_ms) and read_int32s(data, found[STATUS], status)
 
 
 class RosterCache:
@@ -198,7 +199,8 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
     rows = at[ROSTER + 1]
     offset_ms = np.empty(rows, np.int32) if rows else NO_INTS
     floats, doubles = np.empty((FLOATS, rows), np.float32), np.empty((len(COLUMNS) - FLOATS, rows))
-    if not gather_all(data, found, offset_ms, floats, doubles):
+    status = np.empty(rows, np.int32) if at[STATUS + 1] else NO_INTS
+    if not gather_all(data, found, offset_ms, floats, doubles, status):
         raise DecodeError("malformed", "a number does not fit an Avro int")
     columns = {name: floats[i] if i < FLOATS else doubles[i - FLOATS] for i, name, slot in PLACES if at[slot]}
     return ReadingBatch(
@@ -207,22 +209,13 @@ def decode_batch(message: bytes, start: int = 5) -> ReadingBatch | None:
         base_timestamp=at[BASE],
         offset_ms=offset_ms,
         columns=columns,
-        status=ints(data, at[STATUS], at[STATUS + 1]),
+        status=status,
         source=take_text(message, at[SOURCE], at[SOURCE + 1]),
         sent_at=at[SENT_AT],
         interval_ms=int32(at[INTERVAL]),
         origin=origin(data, at) if at[HAS_ORIGIN] else None,
         matrices=(columns, floats, doubles),
     )
-
-
-def ints(data: npt.NDArray[np.uint8], position: int, count: int) -> npt.NDArray[np.int32]:
-    if count == 0:
-        return NO_INTS
-    values = np.empty(count, np.int32)
-    if not read_int32s(data, position, values):
-        raise DecodeError("malformed", "a number does not fit an Avro int")
-    return values
 
 
 def origin(data: npt.NDArray[np.uint8], at: list[int]) -> Origin:
