@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from quixstreams import message_context
 
-from gridpulse_runtime.straight import TURN, StraightLoop
+from gridpulse_runtime.straight import TURN, Held, StraightLoop
 
 
 @dataclass(frozen=True)
@@ -162,3 +162,30 @@ def test_what_was_taken_away_while_asking_is_left_to_others(monkeypatch: pytest.
     kafka.rebalance = rebalance
     app._process_message({})
     assert [one for one in kafka.done if one[0] == "stored"] == [("stored", "t", 0, 1), ("stored", "t", 1, 3)]
+
+
+class Store(dict[bytes, bytes]):
+    """A key's state, and how often it is asked and told."""
+
+    asked = told = 0
+
+    def get_bytes(self, key: bytes) -> bytes | None:
+        self.asked += 1
+        return self.get(key)
+
+    def set_bytes(self, key: bytes, value: bytes) -> None:
+        self.told += 1
+        self[key] = value
+
+
+def test_a_held_state_asks_once_and_tells_at_the_checkpoint_what_has_changed() -> None:
+    store = Store({b"old": b"1"})
+    held = Held(store)  # type: ignore[arg-type]
+    assert [held.get_bytes(key) for key in (b"old", b"new", b"new")] == [b"1", None, None]
+    held.set_bytes(b"new", b"2")
+    held.set_bytes(b"new", b"3")
+    assert held.get_bytes(b"new") == b"3"
+    assert (store, store.asked) == ({b"old": b"1"}, 2)
+    held.save()
+    held.save()
+    assert (store, store.told) == ({b"old": b"1", b"new": b"3"}, 1)

@@ -31,6 +31,7 @@ class ArchiveSink(BaseSink):
         self._most_bytes = most_bytes
         self._backoff = Backoff()
         self._pending = Pending()
+        metrics.PENDING.set_function(lambda: self._pending.rows)
         self._enough = most_rows
 
     def see(self, topic: str, partition: int, offset: int, size: int) -> None:
@@ -41,7 +42,6 @@ class ArchiveSink(BaseSink):
         """Take what is to be archived of a record: a ReadingBatch, a decoded AnomalyEvent or Rollup, a dead letter's row."""
         del key, timestamp, headers
         self._pending.add(value, topic, partition, offset)
-        metrics.PENDING.set(self._pending.rows)
 
     def bury(self, letter: DeadLetter) -> None:
         """Dead-letter a record at the next flush."""
@@ -73,7 +73,6 @@ class ArchiveSink(BaseSink):
         """
         pending, self._pending = self._pending, Pending()
         letters = self._box.take()
-        metrics.PENDING.set(0)
         try:
             for stretch in pending.stretches():
                 self._archive.add(stretch)

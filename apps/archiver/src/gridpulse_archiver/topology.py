@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Message
-from quixstreams import State
 
 from gridpulse_archiver.letters import letter_row
 from gridpulse_archiver.repeats import fresh_rows
 from gridpulse_archiver.sink import ArchiveSink
 from gridpulse_runtime.application import bytes_topic
 from gridpulse_runtime.dead_letters import DeadLetter
-from gridpulse_runtime.high_water import first_time
+from gridpulse_runtime.high_water import ByteState, first_time
 from gridpulse_runtime.hooks import each_turn
 from gridpulse_runtime.redriven import redriven_for
-from gridpulse_runtime.straight import state_of
+from gridpulse_runtime.straight import held_state_of
 from gridpulse_runtime.stream_application import StreamApplication
 from gridpulse_schemas import Codec, DecodeError, ReadingBatch
 from gridpulse_schemas.topics import ALERTS_DLQ, ANOMALIES, READINGS_DLQ, ROLLUPS, SINKS_DLQ, VALID
@@ -50,12 +49,12 @@ def _feed(
     app: StreamApplication,
     name: str,
     decode: Callable[[bytes | None], Any],
-    new: Callable[[Any, State], tuple[Any, int]],
+    new: Callable[[Any, ByteState], tuple[Any, int]],
     sink: ArchiveSink,
 ) -> None:
     topic = bytes_topic(app, name)
     frame = app.dataframe(topic)
-    app.take_straight(topic, Feed(decode, new, state_of(frame), sink))
+    app.take_straight(topic, Feed(decode, new, held_state_of(app, frame), sink))
     frame.sink(sink)  # flushed before a checkpoint; it is given nothing this way
 
 
@@ -64,9 +63,9 @@ class Feed:
     """Takes the messages of one topic: seen, decoded, without what was taken before."""
 
     decode: Callable[[bytes | None], Any]
-    new: Callable[[Any, State], tuple[Any, int]]
+    new: Callable[[Any, ByteState], tuple[Any, int]]
     """What of a value was not taken before, None where all was; and the number of rows or records that were."""
-    state_of: Callable[[Message], State]
+    state_of: Callable[[Message], ByteState]
     sink: ArchiveSink
 
     def __call__(self, message: Message) -> None:
@@ -117,12 +116,12 @@ def letters(sink: ArchiveSink) -> Callable[[Message], None]:
     return take
 
 
-def new_rows(batch: ReadingBatch, state: State) -> tuple[ReadingBatch | None, int]:
+def new_rows(batch: ReadingBatch, state: ByteState) -> tuple[ReadingBatch | None, int]:
     """Rows of a batch that were not taken before, and how many were."""
     kept = fresh_rows(batch, state)
     return kept, batch.rows - (kept.rows if kept else 0)
 
 
-def new_record(record: dict[str, Any], state: State) -> tuple[dict[str, Any] | None, int]:
+def new_record(record: dict[str, Any], state: ByteState) -> tuple[dict[str, Any] | None, int]:
     """A record the first time."""
     return (record, 0) if first_time(record, state) else (None, 1)
