@@ -3,7 +3,7 @@
     make bench-peers                        # both inputs, three rounds each
     make bench-peers ARGS="--rounds 1 --seconds 300 --only batches --json FILE"
 
-Input: 100 feeders × 100 meters read once a second, as batches in meter.readings.valid, and 10 feeders × 100 meters as single
+Input: 100 feeders × 100 meters read once a second, as batches in meter.readings.valid, and 20 feeders × 100 meters as single
 messages in meter.readings, with faults in them. Every program reads them from the first to the last, one after another in each
 round; a ratio is formed within a round. Measured is from 30 % of the readings on, whole-process CPU time, so that no start and
 little of the JVM's compiling counts. Every program must find the same anomalies (meter, kind, beginning), else exit code 1.
@@ -228,7 +228,7 @@ INPUTS = {"batches": batches, "singles": singles}
 
 def compare(name: str, options: argparse.Namespace, folder: Path, jars: str, bytewax: str) -> dict[str, Any]:
     """All rounds on one input; figures by program."""
-    feeders = 100 if name == "batches" else 10
+    feeders = 100 if name == "batches" else 20
     with kafka(folder / name) as environment:
         codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
         start = (int(time.time()) - options.seconds - 60) // 10 * 10_000
@@ -280,7 +280,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="turns of every program [3]")
     parser.add_argument(
-        "--seconds", type=int, default=600, help="of 10,000 meters in batches, and of 1,000 as single readings [600]"
+        "--seconds", type=int, default=600, help="of 10,000 meters in batches, and of 2,000 as single readings [600]"
     )
     parser.add_argument("--only", choices=INPUTS, help="one of the two inputs")
     parser.add_argument("--seed", type=int, default=1, help="of readings and faults [1]")

@@ -79,6 +79,8 @@ def measure(program: Program, readings: int, patience: float = 600.0) -> Figures
     begin = time.monotonic()
     first = look_until(program, WARM * readings, begin + WARM * patience)
     last = look_until(program, readings, begin + patience)
+    if last[0] == first[0]:
+        sys.exit("all was done before it could be measured: give it more to read (--help)")
     return Figures(last[0] - first[0], last[1] - first[1], last[2] - first[2], program.peak_mb)
 
 
