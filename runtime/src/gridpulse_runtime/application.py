@@ -53,13 +53,16 @@ def make_application(
     exactly_once_offered: bool = True,
     in_bulk: bool = False,
     tell_ends: bool = False,
+    subscription: int = 1,
 ) -> StreamApplication:
     """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
 
     `part`: one of several in this process (together.py), with the consumer group `gridpulse-<name>-<part>`, and so with offsets
     and state of its own. `commit_every` 0: only the interval counts. `in_bulk`: records are fetched by the megabyte, or after a
     quarter of a second, rather than each as it comes, which costs broker and app less. `tell_ends`: `read_through` is kept, for
-    an app that takes its topics straight. Topics must exist (ensure_topics); changelog topics are made by Quix.
+    an app that takes its topics straight. `subscription`: another number whenever the topics it reads or keeps state in are other
+    ones than in the version before: Kafka gives a member that comes back under its name the partitions it had subscribed to, and
+    Quix fails at those it does not know. Topics must exist (ensure_topics); changelog topics are made by Quix.
     """
     consumer = {
         **CLIENT,
@@ -74,7 +77,8 @@ def make_application(
         "stats_cb": metrics.take_statistics,
     }
     if settings.instance_id:
-        consumer["group.instance.id"] = f"{name}-{settings.instance_id}"
+        known_as = f"{name}-{settings.instance_id}"
+        consumer["group.instance.id"] = known_as if subscription == 1 else f"{known_as}-{subscription}"
     commit_interval = commit_interval or settings.commit_interval
     guarantee = settings.processing_guarantee if exactly_once_offered else "at-least-once"
     producer = PRODUCER | CLIENT

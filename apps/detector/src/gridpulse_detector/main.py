@@ -35,7 +35,7 @@ def run(settings: DetectorSettings, health: Health) -> None:
     detector = Detector(rules, assets)
     detector.warm_up()
     assets.source = follow_assets(settings, codec, assets)
-    app = make_application(settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES)
+    app = make_application(settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES, subscription=2)
     if settings.rules is not None:
         RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)
