@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
@@ -285,6 +285,23 @@ def test_without_its_state_directory_it_goes_on_from_the_changelog(
     assert (closed["anomaly_id"], closed["reading_count"], closed["peak"]) == (wire.anomalies[0]["anomaly_id"], 4, 150.0)
     assert second.wait_ready().stop() == 0
     assert_nothing_lost(wire, wire.offline())
+
+
+def test_its_group_may_know_it_by_topics_that_a_version_before_had(start_app: Make, wire: Wire, until: Until) -> None:
+    gone = f"changelog__gridpulse-detector--gone-{wire.run}"
+    admin = AdminClient(wire.settings.kafka_client())
+    admin.create_topics([NewTopic(gone, 4, 1)])[gone].result()
+    before = Consumer({
+        **wire.settings.kafka_client(), "group.id": wire.run, "group.instance.id": "detector-0", "session.timeout.ms": 6000,
+        "partition.assignment.strategy": "range",
+    })  # fmt: skip
+    before.subscribe([VALID, gone])
+    until(lambda: before.poll(0.1) is None and before.assignment(), "the place of the version before")
+    before.close()  # a member with a name does not leave
+    app = start_app("detector", GRIDPULSE_INSTANCE_ID="0", GRIDPULSE_CONSUMER_GROUP=wire.run).wait_ready()
+    wire.send(0, {1: 200.0})
+    until(lambda: wire.poll().anomalies, "the anomaly")
+    assert app.stop() == 0
 
 
 def segments(settings: KafkaSettings) -> dict[str, int]:

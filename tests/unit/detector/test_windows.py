@@ -22,6 +22,8 @@ T0 = 1_700_000_000_000
 
 # A deadband that nothing leaves, so that every value teaches the window as it is.
 RULES = {"windows": {"window_s": 40, "hop_s": 5, "grace_s": 7}, "moving_average": {"deadband_percent": {"current": 1000}}}
+SIGNALS = ("current", "temperature")
+"""What each meter measures where not all measure the same."""
 Reading = tuple[int, float, float]
 
 
@@ -98,7 +100,7 @@ def test_a_quarter_of_an_hour_is_its_minutes(feeder: Make, readings: list[Readin
         if meter < 0:
             one.beat(second)
         else:
-            one.send({"meter": f"M{meter}", "s": second, "current": value})
+            one.send({"meter": f"M{meter}", "s": second, SIGNALS[meter]: value})
         if checkpoints:
             one.checkpoint()
     one.beat(last + 1000)
@@ -106,9 +108,12 @@ def test_a_quarter_of_an_hour_is_its_minutes(feeder: Make, readings: list[Readin
     expected = sorted({start - 60 * back for start in minutes for back in range(15)})
     assert [start for start, _ in one.quarters] == expected
     for start, sums in one.quarters:
-        parts = [minutes[at]["current"] for at in sorted(minutes) if start <= at < start + 900]
-        whole = tuple(map(sum, zip(*(part[:3] for part in parts), strict=True)))
-        assert sums == {"current": (*whole, min(part[3] for part in parts), max(part[4] for part in parts))}
+        parts = [minutes[at] for at in sorted(minutes) if start <= at < start + 900]
+        assert set(sums) == set().union(*parts)
+        for signal, found in sums.items():
+            own = [part[signal] for part in parts if signal in part]
+            whole = tuple(map(sum, zip(*(part[:3] for part in own), strict=True)))
+            assert found == (*whole, min(part[3] for part in own), max(part[4] for part in own))
 
 
 def test_a_quarter_of_an_hour_ends_though_its_feeder_fell_silent(feeder: Make) -> None:
