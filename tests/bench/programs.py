@@ -80,7 +80,7 @@ def measure(program: Program, readings: int, patience: float = 600.0) -> Figures
     first = look_until(program, WARM * readings, begin + WARM * patience)
     last = look_until(program, readings, begin + patience)
     if last[0] == first[0]:
-        sys.exit("all was done before it could be measured: give it more to read (--help)")
+        sys.exit(f"nothing to measure: {first[0]:,} of {readings:,} readings were done at the first look and at the last")
     return Figures(last[0] - first[0], last[1] - first[1], last[2] - first[2], program.peak_mb)
 
 
