@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, Message, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
 from gridpulse_detector.offline import OfflineDetector
 from gridpulse_detector.ruleset import load_rules
@@ -214,24 +214,38 @@ def assert_nothing_lost(wire: Wire, expected: dict[tuple[str, int], dict[str, An
     assert found == expected
 
 
-def test_killed_twice_it_gives_what_an_unbroken_run_gives(start_app: Make, wire: Wire, until: Until) -> None:
+@pytest.mark.parametrize(
+    ("interval", "state_is_lost"), [("300", False), ("120", True)], ids=["before a checkpoint", "within one, and its state lost"]
+)
+def test_killed_twice_it_gives_what_an_unbroken_run_gives(
+    start_app: Make, wire: Wire, until: Until, tmp_path: Path, interval: str, state_is_lost: bool
+) -> None:
+    def kill(app: Any) -> None:
+        app.kill()
+        if state_is_lost:
+            shutil.rmtree(tmp_path / "state" / "detector")
+
     def reached(second: int) -> bool:
         newest = dict.fromkeys(map(wire.feeder, range(4)), 0)
         for event in wire.poll().anomalies:
             newest[event["feeder_id"]] = max(newest[event["feeder_id"]], event["detected_at"])
         return min(newest.values()) >= T0 + second * 1000
 
+    records = written(wire.settings)
     disturb(wire, range(40))
-    first = start_app("detector", GRIDPULSE_INSTANCE_ID=wire.run, GRIDPULSE_COMMIT_INTERVAL="300")
+    first = start_app("detector", GRIDPULSE_INSTANCE_ID=wire.run, GRIDPULSE_COMMIT_INTERVAL=interval)
     until(lambda: reached(20), "events of all feeders")
-    first.kill()  # before its first checkpoint: all of it comes again
+    if state_is_lost:
+        until(lambda: written(wire.settings) > records, "a part of the state")
     disturb(wire, range(40, 60))
+    until(lambda: reached(50), "later events")
+    kill(first)  # all of it comes again, or what is not in the changelog yet
     before = len(wire.anomalies)
     second = start_app("detector", GRIDPULSE_INSTANCE_ID=wire.run, GRIDPULSE_COMMIT_INTERVAL="0.3")
     until(lambda: len(wire.poll().anomalies) > before and reached(50), "events after the first kill")
     disturb(wire, range(60, 90))
     until(lambda: reached(75), "events with checkpoints between them")
-    second.kill()
+    kill(second)
     disturb(wire, range(90, 110))
     third = start_app("detector", GRIDPULSE_INSTANCE_ID=wire.run)
     expected = wire.offline()
@@ -302,6 +316,19 @@ def test_its_group_may_know_it_by_topics_that_a_version_before_had(start_app: Ma
     wire.send(0, {1: 200.0})
     until(lambda: wire.poll().anomalies, "the anomaly")
     assert app.stop() == 0
+
+
+def written(settings: KafkaSettings) -> int:
+    """Records in the changelogs of the detector, those compacted since too."""
+    admin = AdminClient(settings.kafka_client())
+    topics = admin.list_topics(timeout=10).topics
+    ends = {
+        TopicPartition(name, number): OffsetSpec.latest()
+        for name, topic in topics.items()
+        if name.startswith("changelog__") and "detector" in name
+        for number in topic.partitions
+    }
+    return sum(found.result().offset for found in admin.list_offsets(ends).values())
 
 
 def segments(settings: KafkaSettings) -> dict[str, int]:

@@ -10,6 +10,7 @@ from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Topic
 from quixstreams.state.rocksdb import RocksDBOptions
 
+from gridpulse_runtime.gradual import PARTS, KeptStates, checkpoint_in_parts
 from gridpulse_runtime.hooks import each_turn, tell_checkpoints
 from gridpulse_runtime.kafka import PRODUCER
 from gridpulse_runtime.metrics import AppMetrics
@@ -54,6 +55,7 @@ def make_application(
     in_bulk: bool = False,
     tell_ends: bool = False,
     subscription: int = 1,
+    in_parts: bool = False,
 ) -> StreamApplication:
     """Application of consumer group `gridpulse-<name>` that starts at the earliest offset and never deletes local state.
 
@@ -62,7 +64,8 @@ def make_application(
     quarter of a second, rather than each as it comes, which costs broker and app less. `tell_ends`: `read_through` is kept, for
     an app that takes its topics straight. `subscription`: another number whenever the topics it reads or keeps state in are other
     ones than in the version before: Kafka gives a member that comes back under its name the partitions it had subscribed to, and
-    Quix fails at those it does not know. Topics must exist (ensure_topics); changelog topics are made by Quix.
+    Quix fails at those it does not know. `in_parts`: the app has `states`, and without transactions its checkpoints write them
+    in parts (gradual.py). Topics must exist (ensure_topics); changelog topics are made by Quix.
     """
     consumer = {
         **CLIENT,
@@ -89,12 +92,13 @@ def make_application(
         }
     count = _counter(metrics)
     connection = {key.replace(".", "_"): value for key, value in settings.kafka_connection().items()}
+    whole = guarantee == "exactly-once" or not in_parts
     app = StreamApplication(
         broker_address=ConnectionConfig(**connection),
         consumer_group=group_of(settings, name, part),
         auto_offset_reset="earliest",
-        commit_interval=commit_interval,
-        commit_every=commit_every,
+        commit_interval=commit_interval if whole else commit_interval / PARTS,
+        commit_every=commit_every if whole else commit_every // PARTS,
         consumer_extra_config=consumer,
         producer_extra_config=producer,
         state_dir=settings.state_dir / name,
@@ -107,9 +111,14 @@ def make_application(
         on_message_processed=lambda topic, *_: count(topic, 1),
         on_turn=count,
     )
+    if in_parts:
+        app.states = KeptStates(commit_interval, commit_every)
+        if not whole:
+            checkpoint_in_parts(app, app.states)
+    if whole:
+        each_turn(app, app.checkpoint_soon)
     tell_checkpoints(app, metrics)
     each_turn(app, gc.collect, every=COLLECT_SECONDS)
-    each_turn(app, app.checkpoint_soon)
     return app
 
 

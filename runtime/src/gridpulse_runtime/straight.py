@@ -18,7 +18,7 @@ from quixstreams.models import MessageContext, Topic
 
 from gridpulse_runtime.hooks import before_checkpoint
 
-__all__ = ["Held", "StraightLoop", "Take", "held_state_of", "state_of"]
+__all__ = ["Held", "StraightLoop", "Take", "held_state_of"]
 
 log = structlog.get_logger(__name__)
 Take = Callable[[Message], Any]

@@ -11,6 +11,7 @@ from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, TopicP
 from confluent_kafka.admin import AdminClient
 from quixstreams.models import Topic, TopicAdmin, TopicConfig, TopicManager
 
+from gridpulse_runtime.gradual import FIRST_PART, KeptStates
 from gridpulse_runtime.hooks import end_checkpoint_in
 from gridpulse_runtime.straight import StraightLoop
 from gridpulse_runtime.watermarks import Place, Watermarks
@@ -24,8 +25,6 @@ CHANGELOG = {
     "delete.retention.ms": "3600000",
 }
 """The broker compacts closed segments only, 1 GiB by default: with these a recovery reads little more than the state itself."""
-FIRST_PART = 1 / 6
-"""Of the interval, until the first checkpoint after an assignment: a replica that is killed before it reads the same again."""
 COMMIT_PATIENCE = 20.0
 ASK_SECONDS = 5.0
 COORDINATOR_AWAY = (
@@ -51,6 +50,8 @@ class StreamApplication(StraightLoop):
     """
 
     _newly_assigned = False
+    states: KeptStates | None = None
+    """For an app that keeps them."""
 
     def _run_dataframe(self, sink: Any = None) -> None:
         """Quix's loop. What lives as long as the program is left out of collections from here on, which makes them quick."""
@@ -82,6 +83,20 @@ class StreamApplication(StraightLoop):
         with self._watermarks.of(topic_partitions):
             super()._assign_partitions(where_committed(self._consumer, topic_partitions))
         self._newly_assigned = True
+
+    def _on_revoke(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        try:
+            super()._on_revoke(consumer, topic_partitions)
+        finally:
+            if self.states is not None:
+                self.states.forget_all()
+
+    def _on_lost(self, consumer: Any, topic_partitions: list[TopicPartition]) -> None:
+        super()._on_lost(consumer, topic_partitions)
+        if self.states is not None:
+            self.states.forget_all()
+            if not self._processing_context.exactly_once:
+                self._processing_context.init_checkpoint()
 
     def checkpoint_soon(self) -> None:
         """Let the first checkpoint after an assignment come soon. Called each turn, so not before state is recovered."""

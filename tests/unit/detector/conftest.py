@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gridpulse_detector.assets import AssetBook
-from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY, Detector
+from gridpulse_detector.detection import Detector
+from gridpulse_detector.feeder import ROSTER_KEY, STATE_KEY
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.ruleset import Rules
@@ -37,16 +38,20 @@ class Event(NamedTuple):
 
 
 class Store(dict[bytes, bytes]):
-    """The feeder's keys."""
+    """The feeder's keys; `written` is told what is written, None for a key that is removed."""
+
+    written: Callable[[tuple[bytes, bytes | None]], None] = staticmethod(lambda _: None)
 
     def get_bytes(self, key: bytes) -> bytes | None:
         return self.get(key)
 
     def set_bytes(self, key: bytes, value: bytes) -> None:
         self[key] = bytes(value)
+        self.written((key, self[key]))
 
     def delete(self, key: bytes) -> None:
         del self[key]
+        self.written((key, None))
 
 
 def make_batch(rows: Iterable[dict[str, Any]], origin: Origin | None = None) -> ReadingBatch:
@@ -90,10 +95,12 @@ class Feeder:
         batch = ReadingBatch("F1", Roster.of(()), T0 + round(second * 1000), np.empty(0, np.int32))
         return self.take(self.detector.judge(batch, self.store, transaction=self.transaction))
 
-    def checkpoint(self) -> None:
-        """Save what was judged since the last, as the app does."""
-        self.detector.save()
-        self.transaction = (self.transaction or 0) + 1
+    def checkpoint(self, *, forget: bool = True) -> None:
+        """Save what was judged since the last, and read it again with the next unless it is not to be forgotten."""
+        self.detector.save(self.transaction)
+        if forget:
+            self.detector.forget(self.transaction)
+            self.transaction = (self.transaction or 0) + 1
 
     def take(self, outcome: Outcome) -> list[Event]:
         events = [self.event(change) for change in outcome.changes]

@@ -83,10 +83,10 @@ def test_within_grace_a_late_reading_counts_in_its_own_minute(feeder: Make) -> N
 def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
     one = feeder()
     one.send(*rows(30))
-    before = one.state.pack()
+    before = one.state.pack({})
     assert one.send({"s": 19.999, "voltage": 0}) == []
     assert one.totals == {"judged": 1, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
-    assert one.state.pack() == before
+    assert one.state.pack({}) == before
     assert [event.rule for event in one.send({"s": 20, "voltage": 0})] == ["interruption"]
 
 

@@ -342,7 +342,8 @@ def test_a_restart_in_the_middle_changes_nothing(rule: str, batch: Make) -> None
     half = len(rows) * 2 // 3
     one, other = OfflineDetector(Rules(), book()), OfflineDetector(Rules(), book())
     before = run(batch, parts(rows[:half], lambda: 400), one)
-    one._detector.save()
+    for feeder in one._stores:
+        one._detector.save(feeder)
     for feeder, store in one._stores.items():
         assert all(isinstance(key, bytes) and isinstance(value, bytes) for key, value in store.items())
         other._stores[feeder] = type(store)({bytes(key): bytes(value) for key, value in store.items()})

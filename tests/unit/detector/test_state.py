@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gridpulse_detector import detection
-from gridpulse_detector.detection import ROSTER_KEY, STATE_KEY
+from gridpulse_detector.feeder import ROSTER_KEY, STATE_KEY
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import MemoryStore
@@ -33,7 +33,7 @@ def test_bytes_and_back(feeder: Make, readings: list[tuple[int, int, int]]) -> N
     for number, (meter, second, volts) in enumerate(readings):
         one.send({"meter": f"M{meter}", "s": second, "voltage": volts}, origin=Origin(number % 3, number))
     state = one.state
-    assert state.pack() == one.store[STATE_KEY]
+    assert state.pack(state.beside) == one.store[STATE_KEY]
     assert state.places == 1 + len({meter for meter, _, _ in readings})
     for array in state._arrays():
         assert array.size == 0 or array.flags.writeable
@@ -43,14 +43,16 @@ def test_no_bytes_are_a_fresh_state(feeder: Make) -> None:
     one = feeder()
     detector = one.detector
     state = FeederState.unpack(None, detector._bench.shape, detector._layout)
-    again = FeederState.unpack(state.pack(), detector._bench.shape, detector._layout)
-    assert again.pack() == state.pack()
+    again = FeederState.unpack(state.pack({}), detector._bench.shape, detector._layout)
+    assert again.pack({}) == state.pack({})
 
 
 @pytest.mark.parametrize("left", [None, b"\nM2\nM1"], ids=["lost", "another"])
 def test_state_without_its_roster_is_damage(feeder: Make, left: bytes | None) -> None:
     store = MemoryStore()
-    feeder(store=store).send({"meter": "M1", "s": 0, "voltage": 230}, {"meter": "M2", "s": 0, "voltage": 230})
+    one = feeder(store=store)
+    for second in (0, 1):
+        one.send({"meter": "M1", "s": second, "voltage": 230}, {"meter": "M2", "s": second, "voltage": 230})
     del store[ROSTER_KEY]
     if left is not None:
         store[ROSTER_KEY] = left

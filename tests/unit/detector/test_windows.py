@@ -156,7 +156,7 @@ def test_a_pane_that_has_left_the_window_before_the_state_is_saved_is_never_writ
     panes.put(2, b"two")
     assert panes.get(1) == b"one"
     panes.delete(1)
-    panes.save()
+    panes.save(store)
     assert store == {b"p2": b"two"}
     assert panes.get(2) == b"two"
     panes.delete(2)

@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from gridpulse_detector import kernel
 from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.feeder import ROSTER_KEY, Feeder
 from gridpulse_detector.layout import FeederState
 from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.turn import Turn
 from gridpulse_detector.usual import OTHER, Rows, Scratch, Usual, ends_of
-from gridpulse_detector.windows import MemoryStore, Panes, Store
+from gridpulse_detector.windows import MemoryStore, Store
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 from gridpulse_runtime.errors import DamagedStateError
@@ -25,19 +26,23 @@ from gridpulse_schemas.wire import frame
 
 __all__ = ["Detector"]
 
-STATE_KEY, ROSTER_KEY = b"f", b"r"
 MOST_WIRINGS = 20_000
 """Feeders whose wiring stays in memory: far more than a replica serves, but feeder ids can be made up."""
 
 
 class Detector:
-    """Judges batches by `rules`. Holds no state of a feeder: only what can be derived from it again."""
+    """Judges batches by `rules`.
+
+    With a `transaction`, which stands for a feeder's store, the feeder stays in memory for its next batches: until it is
+    forgotten. What they change is in the store once it is saved.
+    """
 
     def __init__(self, rules: Rules, assets: AssetBook) -> None:
         self._assets = assets
         self.coming: Rules | None = None
         """Rules to judge by from the next batch on; another thread may set them."""
-        self._unsaved: dict[tuple[Hashable, str], tuple[Store, FeederState, Panes]] = {}
+        self._feeders: dict[Hashable, Feeder] = {}
+        """By transaction."""
         self.use(rules)
 
     def use(self, rules: Rules) -> None:
@@ -47,7 +52,7 @@ class Detector:
         self._layout = self._bench.shape.stamp(rules)
         self._wirings: dict[str, Wiring] = {}
         self._usual: dict[Hashable, Usual] = {}
-        """By transaction, which is a feeder's, where a message like the last one may come."""
+        """By transaction, where a message like the last one may come."""
         self._scratch = Scratch.of(0)
 
     def warm_up(self) -> None:
@@ -59,8 +64,8 @@ class Detector:
             message = frame(0) + encode_batch(one)
             if self.judge_usual(message, 0, "warm-up") is None and (read := decode_batch(message)):
                 self.judge(read, store, 0, "warm-up", message)
-        for kept in (self._wirings, self._unsaved, self._usual):
-            kept.clear()
+        self.forget("warm-up")
+        self._wirings.clear()
 
     def judge_usual(self, message: bytes, offset: int, transaction: Hashable) -> Outcome | None:
         """Judge a message like the one that `judge` got last in `transaction`; None, and nothing done, where it is another."""
@@ -72,10 +77,10 @@ class Detector:
             return None
         outcome = Outcome(usual.wiring.feeder_id, sent_at, usual.places.size, dropped=dropped)
         if filled or why != kernel.DONE:
-            turn = Turn(self._bench, usual.state, usual.store, usual.panes, usual.wiring, offset, outcome)
+            turn = Turn(self._bench, usual.feeder, usual.wiring, offset, outcome)
             turn.judge_rows(usual.rows(offset), start, filled, why)
             if not usual.is_current():
-                self._expect(transaction, usual.ends, usual.state, usual.store, usual.panes, usual.wiring, usual.places)
+                self._expect(transaction, usual.ends, usual.feeder, usual.wiring, usual.places)
         outcome.count(self._bench.counts)
         return outcome
 
@@ -84,23 +89,24 @@ class Detector:
     ) -> Outcome:
         """Judge `batch`, the record `offset` of its partition, whose feeder's keys are `store`.
 
-        With a `transaction` the feeder's state stays unpacked until `save`, for further batches of the same transaction. With
-        the `message` that `batch` was read from, in a transaction of this feeder only, the next may go to `judge_usual`. Raises
-        DamagedStateError where the store lost what the state refers to.
+        Without a `transaction` it is saved at once. With the `message` that `batch` was read from the next may go to
+        `judge_usual`. Raises DamagedStateError where the store lost what the state refers to.
         """
         self._usual.pop(transaction, None)
         if self.coming is not None:
             coming, self.coming = self.coming, None
-            self.save()
+            for saved in self._feeders.values():
+                saved.save()
+            self._feeders.clear()
             self.use(coming)
         outcome = Outcome(batch.feeder_id, batch.sent_at, batch.rows)
-        state, panes = self._state(batch.feeder_id, store, transaction)
-        keep = new_rows(batch, state)
+        feeder = self._feeder(batch.feeder_id, store, transaction)
+        keep = new_rows(batch, feeder.state)
         if batch.rows and keep is not None and not keep.any():
             outcome.dropped = batch.rows
             return outcome
-        wiring, places = self._wiring(batch, state, store)
-        turn = Turn(self._bench, state, store, panes, wiring, offset, outcome)
+        wiring, places = self._wiring(batch, feeder)
+        turn = Turn(self._bench, feeder, wiring, offset, outcome)
         if batch.rows:
             outcome.dropped = 0 if keep is None else batch.rows - int(np.count_nonzero(keep))
             self._bench.counts.fill(0)
@@ -111,54 +117,56 @@ class Detector:
             outcome.count(self._bench.counts)
             ends = ends_of(message, batch)
             if ends:
-                self._expect(transaction, ends, state, store, panes, wiring, places)
+                self._expect(transaction, ends, feeder, wiring, places)
         else:
             turn.move_clock(batch.base_timestamp)
         if transaction is None:
-            write(store, state, panes)
-        else:
-            self._unsaved[transaction, batch.feeder_id] = (store, state, panes)
+            feeder.save()
         return outcome
 
     def _expect(
         self,
         transaction: Hashable,
         ends: tuple[bytes, bytes],
-        state: FeederState,
-        store: Store,
-        panes: Panes,
+        feeder: Feeder,
         wiring: Wiring,
         places: npt.NDArray[np.int32],
     ) -> None:
         """Be ready for another message with these `ends`."""
         if self._scratch.keep.size < places.size:
             self._scratch = Scratch.of(places.size)
-        self._usual[transaction] = Usual(ends, self._scratch, state, store, panes, wiring, places, self._bench)
+        self._usual[transaction] = Usual(ends, self._scratch, feeder, wiring, places, self._bench)
 
-    def save(self) -> None:
-        """Pack every feeder's state that was judged in a transaction: before that is committed."""
-        for unsaved in self._unsaved.values():
-            write(*unsaved)
-        self._unsaved.clear()
-        self._usual.clear()
+    def save(self, transaction: Hashable) -> None:
+        """Write what batches judged with this `transaction` changed into their feeder's store."""
+        feeder = self._feeders.get(transaction)
+        if feeder is not None:
+            feeder.save()
 
-    def _state(self, feeder: str, store: Store, transaction: Hashable) -> tuple[FeederState, Panes]:
-        unsaved = self._unsaved.get((transaction, feeder))
-        if unsaved is not None:
-            return unsaved[1:]
-        state, panes = FeederState.unpack(store.get_bytes(STATE_KEY), self._bench.shape, self._layout), Panes(store)
-        for index in state.orphans.tolist():
-            panes.delete(index)
-        return state, panes
+    def forget(self, transaction: Hashable) -> None:
+        """Forget the feeder of `transaction`, saved or not: it is read from its store again."""
+        self._usual.pop(transaction, None)
+        self._feeders.pop(transaction, None)
 
-    def _wiring(self, batch: ReadingBatch, state: FeederState, store: Store) -> tuple[Wiring, npt.NDArray[np.int32]]:
+    def _feeder(self, feeder_id: str, store: Store, transaction: Hashable) -> Feeder:
+        feeder = self._feeders.get(transaction)
+        if feeder is None or feeder.feeder_id != feeder_id:
+            if feeder is not None:
+                feeder.save()  # two feeders of one store, which nobody should send, have one state
+            feeder = Feeder(feeder_id, store, self._bench.shape, self._layout)
+            if transaction is not None:
+                self._feeders[transaction] = feeder
+        return feeder
+
+    def _wiring(self, batch: ReadingBatch, feeder: Feeder) -> tuple[Wiring, npt.NDArray[np.int32]]:
         """Wiring of the batch's feeder, and the place of each row's meter, int32 (rows,)."""
+        state = feeder.state
         wiring = self._wirings.get(batch.feeder_id)
         if wiring is None or wiring.crc != state.roster_crc or len(wiring.ids) != state.places:
             if wiring is None and len(self._wirings) >= MOST_WIRINGS:
                 del self._wirings[next(iter(self._wirings))]
             wiring = self._wirings[batch.feeder_id] = Wiring(
-                batch.feeder_id, store.get_bytes(ROSTER_KEY) if state.places else None
+                batch.feeder_id, feeder.get_bytes(ROSTER_KEY) if state.places else None
             )
             if wiring.crc != state.roster_crc:
                 raise DamagedStateError(f"the roster of feeder {batch.feeder_id} is not the one its state was kept by")
@@ -168,7 +176,7 @@ class Detector:
                 self._assets.complete(batch.sent_at)  # a new meter's record may be on its way
             raw = wiring.add(batch.roster.ids, self._assets)
             if raw is not None:
-                store.set_bytes(ROSTER_KEY, raw)
+                feeder.set_bytes(ROSTER_KEY, raw)
             if not wiring.is_current(self._assets):
                 wiring.derive(self._assets, self._bench.sets, self.rules.signals)
         if len(wiring.ids) > state.places:
@@ -177,12 +185,6 @@ class Detector:
             places = wiring.rows(batch.roster)
             assert places is not None  # noqa: S101  they have just been added
         return wiring, places
-
-
-def write(store: Store, state: FeederState, panes: Panes) -> None:
-    """A feeder's state, and the panes that it refers to, into its keys."""
-    panes.save()
-    store.set_bytes(STATE_KEY, state.pack())
 
 
 def new_rows(batch: ReadingBatch, state: FeederState) -> npt.NDArray[np.bool_] | None:

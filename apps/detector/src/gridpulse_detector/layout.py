@@ -1,7 +1,9 @@
 """How a feeder's state lies in bytes: numpy records, so that loading is a view and saving is a copy."""
 
 import math
+import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +126,9 @@ COARSEST_STEP = 1e5
 UNKNOWN = NEVER
 """No mark: offsets are 0 and above."""
 NO_INDEXES = np.empty(0, np.int64)
+BESIDE = struct.Struct("<HI")
+"""Sizes of a key and its value."""
+REMOVED = 0xFFFF_FFFF
 HEADER = np.dtype(
     [("layout", "<u4"), ("places", "<i4"), ("roster_crc", "<u4"), ("origins", "<i4"), ("stored", "<i4"), ("episodes", "<i4")]
 )
@@ -187,17 +192,18 @@ class FeederState:
     `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes` AGGREGATE (QUARTER,
     rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER. `scores` SCORE (scored
     signals, places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views
-    of one buffer until one of them grows.
+    of one buffer until one of them grows. `beside`: the copy of other keys that came with the state.
     """
 
     __slots__ = (
-        "aggregates", "buffer", "episodes", "feeder", "layout", "minutes", "numbers", "origins", "orphans", "panes", "past",
-        "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
+        "aggregates", "beside", "buffer", "episodes", "feeder", "layout", "minutes", "numbers", "origins", "orphans", "panes",
+        "past", "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, layout: int) -> None:
         self.shape, self.layout = shape, layout
-        self.buffer: bytearray | None = None
+        self.buffer: memoryview | None = None
+        self.beside: dict[bytes, bytes | None] = {}
         self.places = self.roster_crc = 0
         self.feeder = np.zeros(1, FEEDER)
         for name in ("clock", "closed", "closed_slot", "newest_slot", "resumed_at"):
@@ -225,11 +231,15 @@ class FeederState:
         """Index of the newest closed pane."""
         return int(self.feeder[0]["closed"])
 
-    def pack(self) -> bytes:
-        """Bytes for the store."""
-        if self.buffer is not None:
+    def pack(self, beside: Mapping[bytes, bytes | None]) -> bytes:
+        """Bytes for the store, with a copy of the keys that change with them; None for one that is removed."""
+        if self.buffer is not None and not beside:
             return bytes(self.buffer)
-        return b"".join(array.tobytes() for array in (self._header(), *self._arrays()))
+        arrays = (self._header(), *self._arrays())
+        parts = [bytes(self.buffer)] if self.buffer is not None else [array.tobytes() for array in arrays]
+        for key, value in beside.items():
+            parts += [BESIDE.pack(len(key), REMOVED if value is None else len(value)), key, value or b""]
+        return b"".join(parts)
 
     def _header(self) -> npt.NDArray[np.void]:
         sizes = (self.layout, self.places, self.roster_crc, len(self.origins), len(self.stored), len(self.episodes))
@@ -273,7 +283,6 @@ class FeederState:
             position += array.nbytes
             return array if len(sizes) == 1 else array.reshape(sizes)
 
-        self.buffer = buffer
         self.orphans = NO_INDEXES
         self.feeder = take(FEEDER, 1)  # type: ignore[assignment]
         self.origins = take(np.int64, origins, 2)  # type: ignore[assignment]
@@ -287,6 +296,7 @@ class FeederState:
         self.scores = take(SCORE, shape.scored, places)  # type: ignore[assignment]
         self.slots = take(np.int32, places, shape.channels)  # type: ignore[assignment]
         self.episodes = take(EPISODE, episodes)  # type: ignore[assignment]
+        self.buffer, self.beside = memoryview(buffer)[:position], read_beside(buffer, position)
 
     def mark(self, partition: int, offset: int) -> int | None:
         """Raise the mark of an origin partition to `offset` where that is higher; the mark before, None for a new partition."""
@@ -332,6 +342,17 @@ class FeederState:
         if size < len(self.episodes):
             self.episodes = self.episodes[:size].copy()
             self.buffer = None
+
+
+def read_beside(data: bytearray, position: int) -> dict[bytes, bytes | None]:
+    """The copy of keys that begins at `position` and takes the rest of `data`."""
+    beside: dict[bytes, bytes | None] = {}
+    while position < len(data):
+        key_size, size = BESIDE.unpack_from(data, position)
+        start = position + BESIDE.size + key_size
+        position = start if size == REMOVED else start + size
+        beside[bytes(data[start - key_size : start])] = None if size == REMOVED else bytes(data[start:position])
+    return beside
 
 
 @compiled

@@ -20,7 +20,7 @@ from gridpulse_schemas.topics import ANOMALIES, ASSETS, ROLLUPS, VALID
 __all__ = ["main", "run"]
 
 MOST_MESSAGES = 100_000
-"""Messages a checkpoint: each writes the state of every feeder heard since the last, however few messages it had."""
+"""Messages until every feeder heard of is written again, however few it had, unless the checkpoint's interval ends before."""
 
 
 def run(settings: DetectorSettings, health: Health) -> None:
@@ -35,7 +35,9 @@ def run(settings: DetectorSettings, health: Health) -> None:
     detector = Detector(rules, assets)
     detector.warm_up()
     assets.source = follow_assets(settings, codec, assets)
-    app = make_application(settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES, subscription=2)
+    app = make_application(
+        settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES, subscription=2, in_parts=True
+    )
     if settings.rules is not None:
         RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)

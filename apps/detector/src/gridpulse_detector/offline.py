@@ -11,9 +11,6 @@ from gridpulse_schemas import ReadingBatch
 
 __all__ = ["MemoryStore", "OfflineDetector"]
 
-NEVER_COMMITTED = "offline"
-"""The one transaction there is: no state is packed."""
-
 
 class OfflineDetector:
     """Judges batches of any feeders in the order given, with the state of each in memory."""
@@ -32,7 +29,7 @@ class OfflineDetector:
         offset = self._fed if offset is None else offset
         place = {"topic": topic, "partition": partition, "offset": offset}
         self._fed += 1
-        outcome = self._detector.judge(batch, store, offset, NEVER_COMMITTED)
+        outcome = self._detector.judge(batch, store, offset, batch.feeder_id)
         if outcome.learning:
             self.learning[batch.feeder_id] = dict(outcome.learning)
         return [

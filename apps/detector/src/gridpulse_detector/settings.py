@@ -12,5 +12,7 @@ __all__ = ["DetectorSettings"]
 class DetectorSettings(AppSettings):
     """GRIDPULSE_* variables that the detector reads."""
 
-    commit_interval: float = Field(30.0, gt=0, le=300, description="seconds between checkpoints; anomalies do not wait for them")
+    commit_interval: float = Field(
+        30.0, gt=0, le=300, description="seconds in which each feeder's state is written once; anomalies do not wait for it"
+    )
     rules: Path | None = Field(None, description="path of rules.toml, followed while running; the packaged rules where not set")

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from confluent_kafka import Message
-from quixstreams import State
 
 from gridpulse_detector import metrics
 from gridpulse_detector.anomalies import anomaly_record
@@ -13,9 +12,9 @@ from gridpulse_detector.detection import Detector
 from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.rollups import rollup_record
 from gridpulse_runtime.application import bytes_topic
-from gridpulse_runtime.hooks import before_checkpoint, each_turn
+from gridpulse_runtime.gradual import Kept
+from gridpulse_runtime.hooks import each_turn
 from gridpulse_runtime.redriven import redriven_for
-from gridpulse_runtime.straight import state_of
 from gridpulse_runtime.stream_application import StreamApplication
 from gridpulse_schemas import Codec, DecodeError
 from gridpulse_schemas.topics import ANOMALIES, ROLLUPS, VALID
@@ -34,7 +33,7 @@ class Judge:
 
     detector: Detector
     codec: Codec
-    state_of: Callable[[Message], State]
+    state_of: Callable[[Message], Kept]
     learning: dict[str, dict[str, int]] = field(default_factory=dict)
     """By rule and feeder, how many assets it cannot judge yet."""
     judged: int = 0
@@ -58,7 +57,7 @@ class Judge:
         value = message.value()
         if message.key() is None or value is None:
             return None
-        state = self.state_of(message)  # one object until the next checkpoint, so it stands for the transaction as well
+        state = self.state_of(message)  # one object for as long as the feeder is kept, so it stands for the transaction as well
         outcome = self.detector.judge_usual(value, message.offset(), state)
         if outcome is not None:
             return outcome
@@ -104,10 +103,11 @@ class Judge:
 
 def wire(app: StreamApplication, detector: Detector, codec: Codec) -> None:
     """Build the graph of the detector: readings are judged before it, what is to be sent goes through it."""
-    before_checkpoint(app, detector.save)
+    assert app.states is not None  # noqa: S101  see main
     topic = bytes_topic(app, VALID)
     frame = app.dataframe(topic)
-    judge = Judge(detector, codec, state_of(frame))
+    app.states.serve(app, frame, detector.save, detector.forget)
+    judge = Judge(detector, codec, app.states.of)
     app.take_straight(topic, judge)
     each_turn(app, judge.tell)
     judged = frame.apply(lambda outputs: outputs, expand=True)

@@ -8,11 +8,12 @@ import numpy.typing as npt
 from gridpulse_detector import channels as ch
 from gridpulse_detector import gridwatch, hours, kernel
 from gridpulse_detector.base_load import BASE, still_learning
-from gridpulse_detector.layout import NEVER, FeederState
+from gridpulse_detector.feeder import Feeder
+from gridpulse_detector.layout import NEVER
 from gridpulse_detector.members import members_of
 from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.usual import Rows
-from gridpulse_detector.windows import Panes, Store, advance, last_closable
+from gridpulse_detector.windows import advance, last_closable
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 
@@ -24,14 +25,11 @@ BASE_KEY = b"b"
 class Turn:
     """One batch of a feeder, the record `offset` of its partition, under judgement; what comes of it goes into `outcome`."""
 
-    def __init__(
-        self, bench: Workbench, state: FeederState, store: Store, panes: Panes, wiring: Wiring, offset: int, outcome: Outcome
-    ) -> None:
-        self._bench, self._state, self._store, self._panes = bench, state, store, panes
-        self._wiring, self._offset = wiring, offset
+    def __init__(self, bench: Workbench, feeder: Feeder, wiring: Wiring, offset: int, outcome: Outcome) -> None:
+        self._bench, self._feeder, self._state, self._wiring, self._offset = bench, feeder, feeder.state, wiring, offset
         self._outcome = outcome
         self._changes: list[Change] = []
-        bench.make_room(gridwatch.EVENTS_AN_ASSET * state.places + 4, state.places)
+        bench.make_room(gridwatch.EVENTS_AN_ASSET * self._state.places + 4, self._state.places)
 
     def judge_rows(self, rows: Rows, start: int = 0, filled: int = 0, why: int = kernel.DONE) -> None:
         """Judge `rows` from `start`, where the kernel stopped, moving the feeder's clock as they do."""
@@ -55,7 +53,7 @@ class Turn:
         self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
-            closed = advance(state, newest, self._bench.rules.rollups.signals, self._panes)
+            closed = advance(state, newest, self._bench.rules.rollups.signals, self._feeder.panes)
             self._outcome.windows = (*self._outcome.windows, *closed)
         newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms)
         if newest > int(state.feeder[0]["closed_slot"]):
@@ -93,8 +91,8 @@ class Turn:
             slot, self._offset, wiring.assets, bench.sets.limits, bench.sets.holds, state.past, bucket, base,
             state.slots, state.episodes, bench.findings, bench.events, watts, usual,
         )  # fmt: skip
-        self._store.set_bytes(season, bucket.tobytes())
-        self._store.set_bytes(BASE_KEY, base.tobytes())
+        self._feeder.set_bytes(season, bucket.tobytes())
+        self._feeder.set_bytes(BASE_KEY, base.tobytes())
         self._take(filled, usual - watts)
         self._tell_learning(np.isfinite(watts), bucket, base)
         state.trim()
@@ -115,7 +113,7 @@ class Turn:
     def _kept(self, key: bytes, kind: np.dtype[np.void]) -> npt.NDArray[np.void]:
         """Records of `kind`, one a place, as they were kept under `key`; zeros for places that were not."""
         records = np.zeros(self._state.places, kind)
-        raw = self._store.get_bytes(key)
+        raw = self._feeder.get_bytes(key)
         if raw is not None:
             known = np.frombuffer(raw, kind)[: self._state.places]
             records[: known.size] = known

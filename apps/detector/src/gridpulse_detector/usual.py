@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector import kernel
-from gridpulse_detector.layout import FeederState, origin_row
-from gridpulse_detector.windows import Panes, Store
+from gridpulse_detector.feeder import Feeder
+from gridpulse_detector.layout import origin_row
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 from gridpulse_schemas import COLUMNS, ReadingBatch
@@ -87,15 +87,16 @@ class Usual:
     """A feeder as a batch left it, ready for the next one like it; of no use once anything else has touched its state."""
 
     __slots__ = (
-        "arguments", "bench", "call", "ends", "episodes", "grown", "panes", "places", "scratch", "state", "store", "wiring",
+        "arguments", "bench", "call", "ends", "episodes", "feeder", "grown", "places", "scratch", "wiring",
     )  # fmt: skip
 
     def __init__(
-        self, ends: tuple[bytes, bytes], scratch: Scratch, state: FeederState, store: Store, panes: Panes, wiring: Wiring,
-        places: npt.NDArray[np.int32], bench: Workbench,
+        self, ends: tuple[bytes, bytes], scratch: Scratch, feeder: Feeder, wiring: Wiring, places: npt.NDArray[np.int32],
+        bench: Workbench,
     ) -> None:  # fmt: skip
         """`ends` of a message, see `ends_of`; `places` int32 (rows,)."""
-        self.ends, self.state, self.store, self.panes, self.wiring, self.places = ends, state, store, panes, wiring, places
+        state = feeder.state
+        self.ends, self.feeder, self.wiring, self.places = ends, feeder, wiring, places
         self.scratch, self.episodes = scratch.first(places.size), state.episodes
         self.bench, self.grown = bench, bench.grown
         head, tail = (np.frombuffer(end, np.uint8) for end in ends)
@@ -119,7 +120,7 @@ class Usual:
 
     def is_current(self) -> bool:
         """Whether the arrays are those it had: of the state's, only the episodes get and lose room while judging."""
-        return self.episodes is self.state.episodes and self.grown == self.bench.grown
+        return self.episodes is self.feeder.state.episodes and self.grown == self.bench.grown
 
 
 def ends_of(message: bytes, batch: ReadingBatch) -> tuple[bytes, bytes] | None:

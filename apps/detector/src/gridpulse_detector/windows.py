@@ -49,7 +49,7 @@ class MemoryStore(dict[bytes, bytes]):
 class Panes:
     """Closed panes among the feeder's keys until they leave the window: written once, read once, deleted.
 
-    Written with the feeder's state: in a backlog most panes have left the window by then, and are never written.
+    Written as the feeder is saved: in a backlog most panes have left the window by then, and are never written.
     """
 
     def __init__(self, store: Store) -> None:
@@ -74,10 +74,10 @@ class Panes:
         if self._unsaved.pop(index, None) is None:
             self._store.delete(b"p%d" % index)
 
-    def save(self) -> None:
-        """Write what is new."""
+    def save(self, store: Store) -> None:
+        """Write what is new into `store`."""
         for index, data in self._unsaved.items():
-            self._store.set_bytes(b"p%d" % index, data)
+            store.set_bytes(b"p%d" % index, data)
         self._unsaved.clear()
 
 
