@@ -66,20 +66,20 @@ class Kept:
 
 
 class Turns:
-    """Whose turn it is: each of PARTS slots once in `interval` seconds, or in `most` messages where they come sooner.
+    """Whose turn it is: each of PARTS slots once in `interval` seconds.
 
-    In the first round after FIRST_PART of that, so that a replica that is killed again and again gets forward.
+    In the first round in FIRST_PART of that, so that a replica that is killed again and again gets forward.
     """
 
-    def __init__(self, interval: float, most: int) -> None:
-        self._interval, self._most = interval, most
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
         self._turned, self._turned_at, self._slots = 0.0, time.monotonic(), 0
 
-    def due(self, messages: int) -> list[int]:
-        """Slots whose turn has come, where so many `messages` came since the last call."""
+    def due(self) -> list[int]:
+        """Slots whose turn has come since the last call."""
         now = time.monotonic()
         interval = self._interval if self._slots >= PARTS else FIRST_PART * self._interval
-        self._turned += PARTS * max((now - self._turned_at) / interval, messages / self._most)
+        self._turned += PARTS * (now - self._turned_at) / interval
         number = min(PARTS, int(self._turned))
         due = [slot % PARTS for slot in range(self._slots, self._slots + number)]
         self._turned, self._turned_at, self._slots = self._turned % 1, now, self._slots + number
@@ -92,10 +92,9 @@ class KeptStates:
     One is forgotten when it was not asked for since its last turn, and all when partitions are taken away.
     """
 
-    def __init__(self, interval: float, most: int) -> None:
-        """For `interval` and `most` see Turns."""
-        self._begin: Callable[[], Turns] = lambda: Turns(interval, most)
-        self._turns = self._begin()
+    def __init__(self, interval: float) -> None:
+        """For `interval` see Turns."""
+        self._interval, self._turns = interval, Turns(interval)
         self._kept: dict[tuple[int, bytes], Kept] = {}
         self._slots: list[dict[Kept, None]] = [{} for _ in range(PARTS)]
         self._next_slot = 0
@@ -128,7 +127,7 @@ class KeptStates:
     def _keep(self, topic: str, partition: int, key: bytes) -> Kept:
         context = self._app._processing_context  # noqa: SLF001
         if not self._kept:
-            self._turns = self._begin()
+            self._turns = Turns(self._interval)
 
         def state() -> State:
             return context.checkpoint.get_store_transaction(self._stream, partition).as_state(key)
@@ -146,9 +145,9 @@ class KeptStates:
         """Note the offset of the last message of each partition that had some."""
         self._read.update((place, offset + 1) for place, offset in offsets.items())
 
-    def save_due(self, messages: int) -> None:
-        """Save those whose turn has come, `messages` after the last call; forget those that nobody asked for."""
-        for slot in self._turns.due(messages):
+    def save_due(self) -> None:
+        """Save those whose turn has come; forget those that nobody asked for."""
+        for slot in self._turns.due():
             for kept in list(self._slots[slot]):
                 self._save_or_forget(kept)
 
@@ -246,7 +245,7 @@ class PartialCheckpoint(Checkpoint):
             super().commit(revoking=revoking)
             return
         self._states.commit(self._commit_offsets)
-        self._states.save_due(self._total_offsets_processed)
+        self._states.save_due()
         for transaction in self._store_transactions.values():
             transaction.prepare(processed_offsets=None)  # to be used in a recovery whatever is committed
         self._states.sent(self._store_transactions.values())

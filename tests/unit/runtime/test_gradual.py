@@ -35,32 +35,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def turns(clock: Clock, one: Turns, seconds: float, step: float, messages: int = 0) -> list[int]:
+def turns(clock: Clock, one: Turns, seconds: float, step: float) -> list[int]:
     due = []
     for _ in range(round(seconds / step)):
         clock.now += step
-        due += one.due(messages)
+        due += one.due()
     return due
 
 
 def test_all_have_their_turn_soon_and_then_once_in_the_interval(clock: Clock) -> None:
-    one = Turns(interval=150, most=10**9)
+    one = Turns(interval=150)
     assert turns(clock, one, FIRST_PART * 150 + 0.0625, 0.0625) == list(range(PARTS))
     for _ in range(3):
         assert sorted(turns(clock, one, 150, 0.0625)) == list(range(PARTS))
 
 
-def test_many_messages_have_it_come_sooner(clock: Clock) -> None:
-    one = Turns(interval=1e9, most=3000)
-    assert turns(clock, one, 1, 0.1, messages=300) == list(range(PARTS))
-
-
 def test_after_a_long_pause_all_have_their_turn_once(clock: Clock) -> None:
-    one = Turns(interval=30, most=10**9)
+    one = Turns(interval=30)
     clock.now += 1e4
-    assert one.due(0) == list(range(PARTS))
+    assert one.due() == list(range(PARTS))
     clock.now += 1e4
-    assert sorted(one.due(0)) == list(range(PARTS))
+    assert sorted(one.due()) == list(range(PARTS))
 
 
 @dataclass
@@ -147,7 +142,7 @@ class App:
 
 @pytest.fixture
 def app(clock: Clock) -> App:
-    return App(KeptStates(interval=PARTS, most=10**9))
+    return App(KeptStates(interval=PARTS))
 
 
 def test_what_was_sent_is_delivered_before_the_state_and_that_before_the_commit(app: App, clock: Clock) -> None:
@@ -263,7 +258,7 @@ def test_nothing_unsaved_is_ever_committed(moves: list[Any]) -> None:
     clock = Clock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(gradual, "time", clock)
-        app = App(KeptStates(interval=PARTS, most=10**9))
+        app = App(KeptStates(interval=PARTS))
         offsets, unsaved = [0, 0, 0], dict[tuple[int, int], int]()
         for move in moves:
             if isinstance(move, tuple):

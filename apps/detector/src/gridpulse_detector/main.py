@@ -19,9 +19,6 @@ from gridpulse_schemas.topics import ANOMALIES, ASSETS, ROLLUPS, VALID
 
 __all__ = ["main", "run"]
 
-MOST_MESSAGES = 100_000
-"""Messages until every feeder heard of is written again, however few it had, unless the checkpoint's interval ends before."""
-
 
 def run(settings: DetectorSettings, health: Health) -> None:
     """Judge readings against stateful windows and rules; send anomalies to grid.anomalies and feeder rollups to grid.rollups."""
@@ -35,9 +32,7 @@ def run(settings: DetectorSettings, health: Health) -> None:
     detector = Detector(rules, assets)
     detector.warm_up()
     assets.source = follow_assets(settings, codec, assets)
-    app = make_application(
-        settings, "detector", AppMetrics.of("detector"), commit_every=MOST_MESSAGES, subscription=2, in_parts=True
-    )
+    app = make_application(settings, "detector", AppMetrics.of("detector"), commit_every=0, subscription=2, in_parts=True)
     if settings.rules is not None:
         RulesFile(settings.rules, detector).follow()
     wire(app, detector, codec)
