@@ -1,6 +1,6 @@
 """Throughput of ingest, detector and archiver, latency to an anomaly, on real servers. Prints what it measured, and on what.
 
-    make bench                                              # everything, about seven minutes
+    make bench                                              # everything, about ten minutes
     make bench ARGS="--json FILE"                           # the figures for a program
     make bench ARGS="--only latency --rate 100000"          # batches of 100 meters, ten times as many
 
@@ -37,7 +37,9 @@ from gridpulse_schemas import Codec, ReadingBatch, Registry, Roster
 from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
-PARTS = ("batches", "singles", "latency")
+LARGE = 1000
+"""Meters of a large batch, with as many meters in all."""
+PARTS = ("batches", "large", "singles", "latency")
 ANOMALIES = 100
 """A second, while latency is measured."""
 WARM_SECONDS = 40
@@ -82,8 +84,8 @@ def batch(feeder: int, roster: Roster, timestamp: int, rng: np.random.Generator,
     )
 
 
-def rosters(feeders: int = FEEDERS) -> list[Roster]:
-    return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(METERS)) for feeder in range(feeders)]
+def rosters(feeders: int = FEEDERS, meters: int = METERS) -> list[Roster]:
+    return [Roster.of(f"B{feeder:04d}-M{meter:04d}" for meter in range(meters)) for feeder in range(feeders)]
 
 
 def send(messages: Iterable[tuple[bytes, bytes]], topic: str = READINGS) -> None:
@@ -99,11 +101,12 @@ def send(messages: Iterable[tuple[bytes, bytes]], topic: str = READINGS) -> None
     producer.flush()
 
 
-def batches(codec: Codec, ticks: int, seed: int) -> Iterator[tuple[bytes, bytes]]:
-    rng, known = np.random.default_rng(seed), rosters()
+def batches(codec: Codec, ticks: int, seed: int, meters: int = METERS) -> Iterator[tuple[bytes, bytes]]:
+    """Of so many seconds, FEEDERS * METERS readings each, in batches of `meters`: (key, value)."""
+    rng, known = np.random.default_rng(seed), rosters(FEEDERS * METERS // meters, meters)
     now = int(time.time() * 1000) - ticks * 1000
     for tick in range(ticks):
-        for feeder in range(FEEDERS):
+        for feeder in range(len(known)):
             yield f"B{feeder:04d}".encode(), codec.encode_batch(batch(feeder, known[feeder], now + tick * 1000, rng, now))
 
 
@@ -247,11 +250,11 @@ def main() -> None:
         for part in options.only or PARTS:
             with kafka(folder / part, *(["s3"] if part == "batches" else [])) as environment:
                 codec = Codec(Registry(environment["GRIDPULSE_SCHEMA_REGISTRY_URL"]))
-                if part == "batches":
+                if part in ("batches", "large"):
                     readings = options.ticks * FEEDERS * METERS
-                    figures[part] = throughput(
-                        ("ingest", "detector", "archiver"), batches(codec, options.ticks, 1), readings, environment, folder / part
-                    )
+                    apps = ("ingest", "detector", "archiver") if part == "batches" else ("ingest", "detector")
+                    messages = batches(codec, options.ticks, 1, METERS if part == "batches" else LARGE)
+                    figures[part] = throughput(apps, messages, readings, environment, folder / part)
                 elif part == "singles":
                     figures[part] = throughput(
                         ("ingest", "detector"), singles(codec, options.singles), options.singles, environment, folder / part
@@ -269,7 +272,7 @@ def report(part: str, figures: Any) -> None:
         print(f"meter.readings → grid.anomalies at {figures['rate']:,} readings/s for {figures['seconds']} s: {text}")
         print(f"  {figures['anomalies']} of {figures['expected']} anomalies received")
         return
-    what = f"{METERS}-meter batches" if part == "batches" else "single readings"
+    what = {"batches": f"{METERS}-meter batches", "large": f"{LARGE:,}-meter batches", "singles": "single readings"}[part]
     for name, figure in figures.items():
         print(
             f"{name}, {what}: {figure['per_cpu_second']:,.0f} readings per CPU-second, {figure['per_second']:,.0f} per second, "
