@@ -38,7 +38,7 @@ from gridpulse_schemas.topics import READINGS, TOPICS
 
 FEEDERS, METERS = 100, 100
 LARGE = 1000
-"""Meters of a large batch, with as many meters in all."""
+"""Meters of a large batch; of so many fewer feeders, so that there are as many meters."""
 PARTS = ("batches", "large", "singles", "latency")
 ANOMALIES = 100
 """A second, while latency is measured."""

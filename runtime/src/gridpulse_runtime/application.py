@@ -98,7 +98,7 @@ def make_application(
         consumer_group=group_of(settings, name, part),
         auto_offset_reset="earliest",
         commit_interval=commit_interval if whole else commit_interval / PARTS,
-        commit_every=commit_every if whole else 0,
+        commit_every=commit_every,
         consumer_extra_config=consumer,
         producer_extra_config=producer,
         state_dir=settings.state_dir / name,
