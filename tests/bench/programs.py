@@ -17,7 +17,7 @@ from gridpulse_native.http import HTTP
 from gridpulse_native.ports import choose
 from gridpulse_native.process import Process
 
-__all__ = ["App", "Figures", "Program", "gridpulse", "measure", "stand_alone"]
+__all__ = ["App", "Figures", "Program", "gridpulse", "measure", "stand_alone", "stolen_s"]
 
 WARM = 0.3
 """Share of the readings after which measuring begins: start and compilation, the JVM's too, are not in it."""
@@ -94,6 +94,11 @@ def look_until(program: Program, readings: float, end: float) -> tuple[int, floa
         left = (readings - now[0]) * (now[2] - before[2]) / gained if gained else program.pause
         before, pause = now, min(max(left, LEAST_PAUSE), program.pause)
     return before
+
+
+def stolen_s() -> float:
+    """CPU-seconds that this machine wanted and its hypervisor gave to others, of all cores since it was started."""
+    return int(Path("/proc/stat").read_text().split()[8]) / CLOCK
 
 
 class App:

@@ -10,9 +10,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from gridpulse_detector import scoring
-from gridpulse_detector.scoring import SCORE, WARM_UP, learning, score_series, step
+from gridpulse_detector.rules.unusual import Unusual
+from gridpulse_detector.scoring import LOW, SCORE, WARM_UP, learning, score, score_series, step
 
 Floats = npt.NDArray[np.float64]
 MINUTE = 60_000
@@ -163,6 +165,13 @@ def test_the_state_is_small_and_starts_from_zeros() -> None:
         assert step(state, float(i % 7), i * MINUTE) == 0.0
     assert not learning(state)
     assert step(state, 1000.0, WARM_UP * MINUTE) > ALERT
+
+
+def test_no_rule_may_ask_for_a_score_as_low_as_is_not_told() -> None:
+    assert score(LOW) == pytest.approx(0.9**7)
+    Unusual(score=0.5)
+    with pytest.raises(ValidationError):
+        Unusual(score=score(LOW))
 
 
 def test_nan_scores_0_and_teaches_nothing() -> None:

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.detection import Detector
 from gridpulse_detector.layout import NEVER, SUMS
 from gridpulse_detector.rollups import rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import ClosedWindow, MemoryStore, Panes, last_closable
 from gridpulse_runtime.errors import DamagedStateError
+from gridpulse_schemas import ReadingBatch, Roster
 
 Make = Callable[..., Any]
 T0 = 1_700_000_000_000
@@ -44,6 +47,26 @@ def brute(readings: list[Reading], meter: int, closed: int, panes: int) -> tuple
         if owner == meter and closed - panes < (T0 + round(second * 1000)) // 5000 <= closed
     ]
     return len(values), math.fsum(values), math.fsum(value * value for value in values)
+
+
+def test_feeders_close_an_hour_each_at_a_time_of_its_own_within_a_minute_after_the_grace() -> None:
+    rules, hour = Rules.model_validate(RULES), 3_600_000 * (T0 // 3_600_000 + 1)
+    seconds: dict[str, int] = {}
+    for name in (f"F{number}" for number in range(300)):
+        detector, store = Detector(rules, AssetBook()), MemoryStore()
+        for second in range(-30, 80):
+            voltage = {"voltage": np.full(1, 230, "<f4")}
+            batch = ReadingBatch(name, Roster.of(["M"]), hour + 1000 * second, np.zeros(1, np.int32), voltage)
+            detector.judge(batch, store, transaction=name)
+            closed = int(detector._feeders[name].state.feeder[0]["closed_slot"])
+            if second >= 0 and closed == hour // 3_600_000 - 1:
+                seconds[name] = second
+                break
+    assert len(seconds) == 300
+    times = np.array(list(seconds.values()))
+    assert times.min() >= 7
+    assert times.max() <= 7 + 60
+    assert np.bincount(times).max() <= 300 / 10
 
 
 @settings(max_examples=60)

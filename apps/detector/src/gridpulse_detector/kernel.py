@@ -55,6 +55,7 @@ def judge(
     rollup_rows: npt.NDArray[np.int32],
     pane_ms: int,
     grace_ms: int,
+    hour_grace_ms: int,
     feeder: npt.NDArray[Any],
     past: npt.NDArray[Any],
     window: npt.NDArray[Any],
@@ -99,7 +100,7 @@ def judge(
                 counts[AHEAD] += 1
                 keep[row] = False
                 continue
-            if filled > 0 or something_closes(home, at, pane_ms, grace_ms):
+            if filled > 0 or something_closes(home, at, pane_ms, grace_ms, hour_grace_ms):
                 stop, why = row, TICK
                 break
             told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
@@ -196,10 +197,12 @@ def judge(
             value = float(values[scored_rows[i], row])
             if value == value:
                 channel = ch.FIRST_SIGNAL + signal_rows.size + i
-                score = scoring.step(scores[i, place], value, at)
-                severity = unusual.severity(score, mine.readings, limit.unusual_score, limit.unusual_learn_readings)
-                if severity > 0 or active >> channel & 1:
-                    found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
+                surprise = scoring.surprise(scores[i, place], value, at)
+                if surprise >= scoring.LOW or active >> channel & 1:  # to tell the score takes half as long as the surprise
+                    score = scoring.score(surprise)
+                    severity = unusual.severity(score, mine.readings, limit.unusual_score, limit.unusual_learn_readings)
+                    if severity > 0 or active >> channel & 1:
+                        found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
                 judged |= 1 << channel
         if at >= tick_end - TICK_MS:  # a late one would smear the second that is running
             hear_frequency(home, float(values[FREQUENCY, row]), at, limit.frequency_nominal_hz, limit.frequency_band_hz)
@@ -221,10 +224,9 @@ def judge(
 
 
 @inlined
-def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int) -> bool:
+def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int, hour_grace_ms: int) -> bool:
     """Whether a pane or an hour closes when the clock moves to `at`."""
-    settled = at - grace_ms
-    return bool(settled // pane_ms - 1 > home.closed or settled // SLOT_MS - 1 > home.closed_slot)
+    return bool((at - grace_ms) // pane_ms - 1 > home.closed or (at - hour_grace_ms) // SLOT_MS - 1 > home.closed_slot)
 
 
 @inlined

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gridpulse_schemas.compiled import compiled, inlined
 
-__all__ = ["SCORE", "WARM_UP", "learning", "score_series", "step"]
+__all__ = ["LOW", "SCORE", "WARM_UP", "learning", "score", "score_series", "step", "surprise"]
 
 STEP, LEVEL, DEVIATION, SEASON, SHIFT, ACTIVITY, QUIET = range(7)
 STATISTICS = 7
@@ -79,6 +79,8 @@ HOUR = 0.1
 """Weight of a reading in the mean of its hour of the day."""
 GAP = 10.0
 """Intervals without a reading after which the short memory starts anew."""
+LOW = 1.0
+"""A surprise whose score, 0.48, is under every limit that a rule may set."""
 LARGEST = 1e6
 MEASURABLE = 1e30
 HOUR_MS = 3_600_000
@@ -88,11 +90,15 @@ RARITY = -math.log10(EXCEEDED)
 
 @inlined
 def step(state: Any, value: float, at_ms: int) -> float:
-    """Score of `value` in [0, 1], and `state` (a SCORE record) taught by it.
+    """Score of `value` in [0, 1], and `state` (a SCORE record) taught by it."""
+    return score(surprise(state, value, at_ms))
 
-    The score is (1 − p)^7, the chance that none of seven independent statistics is as improbable as p: about 1 − 7p
-    for a small p. Ordinary readings lie under a half. 0 while learning, and for what teaches nothing: NaN, infinities, and
-    values of MEASURABLE and more.
+
+@inlined
+def surprise(state: Any, value: float, at_ms: int) -> float:
+    """Surprise of `value`, what `score` is of: 0 or more, and `state` (a SCORE record) taught by it.
+
+    0 while learning, and for what teaches nothing: NaN, infinities, and values of MEASURABLE and more.
     """
     if not abs(value) < MEASURABLE:
         return 0.0
@@ -101,11 +107,19 @@ def step(state: Any, value: float, at_ms: int) -> float:
     state.count += 1
     continues = advance(state, value, at_ms)
     hour = at_ms // HOUR_MS % 24
-    surprise = surprise_of(state, value, hour)
+    fresh = surprise_of(state, value, hour)
     teach_levels(state, value, hour, continues)
-    surprise = shade(state, surprise)
-    if state.count <= WARM_UP:
-        return 0.0
+    shaded = shade(state, fresh)
+    return 0.0 if state.count <= WARM_UP else shaded
+
+
+@inlined
+def score(surprise: float) -> float:
+    """Score in [0, 1] of a surprise: (1 − p)^7 of p = 10^−surprise.
+
+    That is the chance that none of seven independent statistics is as improbable as p: about 1 − 7p for a small p. Ordinary
+    readings lie under a half.
+    """
     if surprise > 7.0:
         surprise = 7.0 + 7.0 * (surprise - 7.0) / surprise  # 1 − p still differs from 1: at most 14
     none = 1.0 - math.exp(-LOG10 * surprise)

@@ -15,6 +15,8 @@ __all__ = ["ASSET", "FEEDER_KIND", "METER", "TRANSFORMER", "Wiring"]
 METER, TRANSFORMER, FEEDER_KIND = 0, 1, 2
 TYPES = ("METER", "TRANSFORMER", "FEEDER")
 ROSTERS_KEPT = 1000
+HOURS_CLOSE_MS = 60_000
+"""After each hour, and the grace, until it is closed for all feeders. All at once, 1,000 of them stopped a replica for 0.8 s."""
 
 ASSET = np.dtype(
     [
@@ -38,6 +40,8 @@ class Wiring:
 
     def __init__(self, feeder_id: str, raw: bytes | None) -> None:
         self.feeder_id, self.crc = feeder_id, zlib.crc32(raw or b"")
+        self.after_hour_ms = zlib.crc32(feeder_id.encode()) % HOURS_CLOSE_MS
+        """When this feeder closes an hour, ms after the grace."""
         self.ids: list[str] = raw.decode().split("\n") if raw is not None else []
         self.places = {asset: place for place, asset in enumerate(self.ids)}
         self.assets = np.zeros(0, ASSET)

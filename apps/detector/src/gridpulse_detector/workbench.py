@@ -46,7 +46,7 @@ class Workbench:
         """What the kernel takes besides rows."""
         shape, sets = state.shape, self.sets
         return (
-            wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms, state.feeder,
-            state.past, state.window, state.panes, state.aggregates, state.scores, state.slots, state.episodes, self.findings,
-            self.events, self.tally, self.counts,
+            wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms,
+            shape.grace_ms + wiring.after_hour_ms, state.feeder, state.past, state.window, state.panes, state.aggregates,
+            state.scores, state.slots, state.episodes, self.findings, self.events, self.tally, self.counts,
         )  # fmt: skip
