@@ -170,23 +170,22 @@ def judge(
             value = float(values[signal_rows[i], row])
             if value != value:
                 continue
-            base = window[i, place]
-            mean, half = moving_average.band(
-                base.count,
-                base.total,
-                base.squares,
-                limit.moving_average_sigmas,
-                deadbands[i, place],
-                limit.moving_average_min_readings,
-            )
-            taught = value
-            if half >= 0.0:
-                taught = min(max(value, mean - half), mean + half)  # an anomaly moves its own baseline no farther
-                severity = 0 if crossed and signal_rows[i] < VOLTS else moving_average.severity(value, mean, half)
-                channel = ch.FIRST_SIGNAL + i
-                if severity > 0 or active >> channel & 1:
-                    off = abs(value - mean)
-                    found |= note(findings[channel], severity, at, value, mean, mean - half, mean + half, off) << channel
+            base, deadband, channel, taught = window[i, place], deadbands[i, place], ch.FIRST_SIGNAL + i, value
+            if base.count >= limit.moving_average_min_readings:
+                if not abs(value - base.total / base.count) <= deadband or active >> channel & 1:  # within it all is well
+                    mean, half = moving_average.band(
+                        base.count,
+                        base.total,
+                        base.squares,
+                        limit.moving_average_sigmas,
+                        deadband,
+                        limit.moving_average_min_readings,
+                    )
+                    taught = min(max(value, mean - half), mean + half)  # an anomaly moves its own baseline no farther
+                    severity = 0 if crossed and signal_rows[i] < VOLTS else moving_average.severity(value, mean, half)
+                    if severity > 0 or active >> channel & 1:
+                        off = abs(value - mean)
+                        found |= note(findings[channel], severity, at, value, mean, mean - half, mean + half, off) << channel
                 judged |= 1 << channel
             if not (crossed and signal_rows[i] < VOLTS):  # beyond a limit it teaches nothing, known band or not
                 sums = panes[place_of_pane, i, place]

@@ -70,6 +70,7 @@ LEVEL_CLIP = 5.0
 """An anomaly moves the slow mean as if it were this many scales away."""
 SECOND = 0.5
 """Weight of the second least probable statistic."""
+WHOLE = 1.0 / (1.0 + SECOND)
 DECAY = 0.992
 """A peak's shadow shrinks by this a reading."""
 SHADED = 0.3
@@ -105,10 +106,11 @@ def surprise(state: Any, value: float, at_ms: int) -> float:
     if state.count == 0:
         begin(state, value, at_ms)
     state.count += 1
-    continues = advance(state, value, at_ms)
+    weight = 1.0 / min(float(state.count), SLOW)
+    continues = advance(state, value, at_ms, weight)
     hour = at_ms // HOUR_MS % 24
     fresh = surprise_of(state, value, hour)
-    teach_levels(state, value, hour, continues)
+    teach_levels(state, value, hour, continues, weight)
     shaded = shade(state, fresh)
     return 0.0 if state.count <= WARM_UP else shaded
 
@@ -163,15 +165,15 @@ def begin(state: Any, value: float, at_ms: int) -> None:
 
 
 @inlined
-def advance(state: Any, value: float, at_ms: int) -> bool:
-    """Move to the time of a reading; False after a gap, across which nothing can be said of the change."""
+def advance(state: Any, value: float, at_ms: int, weight: float) -> bool:
+    """Move to the time of a reading, of so much weight in slow means; False after a gap, across which no change is told."""
     elapsed = float(at_ms - state.at)
     limit = GAP * state.interval
     continues = state.count < PRIMING or elapsed <= limit
     if not continues:
         state.last = state.fast = value
         elapsed = limit
-    state.interval += (elapsed - state.interval) / min(float(state.count), SLOW)
+    state.interval += (elapsed - state.interval) * weight
     state.at = at_ms
     return bool(continues)
 
@@ -194,7 +196,7 @@ def surprise_of(state: Any, value: float, hour: int) -> float:
     first, second = two_largest(first, second, judge(tails[SHIFT], abs(fast - slow), resolution, primed, weight, pace))
     first, second = two_largest(first, second, judge(tails[ACTIVITY], change, resolution, primed, weight, pace))
     first, second = two_largest(first, second, judge(tails[QUIET], quiet, resolution, primed, weight, pace))
-    return (first + SECOND * second) / (1.0 + SECOND)
+    return (first + SECOND * second) * WHOLE
 
 
 @inlined
@@ -244,9 +246,8 @@ def exceeded(tail: Any, error: float, scale: float, threshold: float, weight: fl
 
 
 @inlined
-def teach_levels(state: Any, value: float, hour: int, continues: bool) -> None:
-    """Teach the means `value`; the slow one no farther than LEVEL_CLIP scales."""
-    weight = 1.0 / min(float(state.count), SLOW)
+def teach_levels(state: Any, value: float, hour: int, continues: bool, weight: float) -> None:
+    """Teach the means `value`, of so much weight in slow ones; the slow mean no farther than LEVEL_CLIP scales."""
     if continues:
         change = abs(value - state.last)
         state.change += RECENT * (change - state.change)
@@ -259,7 +260,8 @@ def teach_levels(state: Any, value: float, hour: int, continues: bool) -> None:
         distance = min(max(distance, -limit), limit)
     state.slow += weight * distance
     state.seen[hour] = min(state.seen[hour] + 1, 100)
-    state.season[hour] += max(HOUR, 1.0 / state.seen[hour]) * (value - state.season[hour])
+    share = HOUR if state.seen[hour] * HOUR >= 1.0 else 1.0 / state.seen[hour]
+    state.season[hour] += share * (value - state.season[hour])
 
 
 @inlined

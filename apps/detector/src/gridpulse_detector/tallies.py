@@ -52,21 +52,26 @@ def count(
 ) -> tuple[int, float, bool]:
     """Fill `tally`; episodes that may begin in this tick, and the shortest silence of a meter that is too long (ms).
 
-    And whether anything is silent or out, or was.
+    And whether anything is silent or out, or was. Of a meter, only what it counts for itself is filled.
     """
     need = 4
     shortest = 1e18
     active, missed = 0, False
     for i in range(assets.size):
-        clear(tally[i])
-        active |= past[i].active
-        missed = missed or past[i].dark_since != 0
-        if assets[i].kind == TRANSFORMER:
-            need += 3
+        if assets[i].kind != METER:
+            clear(tally[i])
+            active |= past[i].active
+            missed = missed or past[i].dark_since != 0
+            need += 3 if assets[i].kind == TRANSFORMER else 0
     for i in range(assets.size):
         asset = assets[i]
         mine = past[i]
-        if asset.kind != METER or asset.here == 0 or mine.last_at == NEVER:
+        if asset.kind != METER:
+            continue
+        active |= mine.active
+        missed = missed or mine.dark_since != 0
+        if asset.here == 0 or mine.last_at == NEVER:
+            clear(tally[i])
             continue
         limit = limits[asset.set]
         longest = silent.limit_ms(mine.spacing, limit.silent_after_s, limit.silent_after_intervals)
@@ -82,6 +87,7 @@ def count(
         coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
         own = tally[i]
         own.size, own.out, own.quiet, own.recent, own.newest = 1, out, quiet, recent, mine.last_at
+        own.is_out = own.is_quiet = 0
         add_to(tally[0], own, mine, fresh == 1, coarse)
         if asset.parent >= 0:
             add_to(tally[asset.parent], own, mine, fresh == 1, coarse)
