@@ -90,8 +90,8 @@ class Judge:
                 metrics.READINGS.labels(name).inc(getattr(outcome, name))
         for rule, assets in outcome.learning:
             feeders = self.learning.setdefault(rule, {})
+            metrics.LEARNING.labels(rule).inc(len(assets) - feeders.get(outcome.feeder_id, 0))
             feeders[outcome.feeder_id] = len(assets)
-            metrics.LEARNING.labels(rule).set(sum(feeders.values()))
         if outcome.rows:
             metrics.LATENCY.observe(max(0.0, time.time() - outcome.sent_at / 1000))
 
