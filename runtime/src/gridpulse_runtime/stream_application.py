@@ -136,10 +136,10 @@ def ask_for_topics(producer: Producer, topics: Iterable[str]) -> None:
     """Have `producer` know where the partitions of `topics` lie.
 
     The first record of a topic it does not know lies in the client for up to a second (0.7 s measured), although the broker tells
-    at once; and a checkpoint waits for that record. A broker that does not answer now is asked again by that record.
+    at once; and a checkpoint waits for that record. A broker that does not answer now is not waited for again: those records ask.
     """
-    for topic in topics:
-        with suppress(KafkaException):
+    with suppress(KafkaException):
+        for topic in topics:
             producer.list_topics(topic, timeout=ASK_SECONDS)
 
 
