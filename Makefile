@@ -59,7 +59,7 @@ bench: setup ## Throughput and latency on real Kafka, printed with the machine t
 	@$(BIN)/python tests/bench/pipeline.py $(ARGS)
 
 bench-quick: setup ## The same with less of everything
-	@$(BIN)/python tests/bench/pipeline.py --ticks 400 --singles 60000 --seconds 30 $(ARGS)
+	@$(BIN)/python tests/bench/pipeline.py --ticks 400 --singles 600000 --seconds 30 $(ARGS)
 
 bench-peers: setup ## Beside Kafka Streams, Flink and Quix Streams' windows, on the same bytes (needs a JDK)
 	@$(BIN)/python tests/bench/compare.py $(ARGS)

@@ -71,6 +71,7 @@ LEVEL_CLIP = 5.0
 SECOND = 0.5
 """Weight of the second least probable statistic."""
 WHOLE = 1.0 / (1.0 + SECOND)
+"""Makes one of both weights."""
 DECAY = 0.992
 """A peak's shadow shrinks by this a reading."""
 SHADED = 0.3

@@ -55,7 +55,7 @@ class Turn:
         if newest > state.closed:
             closed = advance(state, newest, self._bench.rules.rollups.signals, self._feeder.panes)
             self._outcome.windows = (*self._outcome.windows, *closed)
-        newest = last_closable(now, kernel.SLOT_MS, state.shape.grace_ms + self._wiring.after_hour_ms)
+        newest = last_closable(now, kernel.SLOT_MS, self._bench.hour_grace_ms(self._wiring))
         if newest > int(state.feeder[0]["closed_slot"]):
             self._close_hours(newest)
 

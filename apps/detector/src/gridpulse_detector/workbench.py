@@ -42,11 +42,15 @@ class Workbench:
             self.tally = np.zeros(assets, tallies.TALLY)
             self.grown += 1
 
+    def hour_grace_ms(self, wiring: Wiring) -> int:
+        """How long after its end an hour of this feeder closes, ms."""
+        return self.shape.grace_ms + wiring.after_hour_ms
+
     def judging(self, state: FeederState, wiring: Wiring) -> tuple[Any, ...]:
         """What the kernel takes besides rows."""
         shape, sets = state.shape, self.sets
         return (
             wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms,
-            shape.grace_ms + wiring.after_hour_ms, state.feeder, state.past, state.window, state.panes, state.aggregates,
+            self.hour_grace_ms(wiring), state.feeder, state.past, state.window, state.panes, state.aggregates,
             state.scores, state.slots, state.episodes, self.findings, self.events, self.tally, self.counts,
         )  # fmt: skip
