@@ -10,6 +10,8 @@ import numpy as np
 from gridpulse_schemas import Origin
 
 Make = Callable[..., Any]
+CLOSED = 58
+"""When F1 closes the minute that ends at 40 and whose grace ends at 50: by its id eight seconds later."""
 
 
 def origin(offset: int, *offsets: int, partition: int = 0) -> Origin:
@@ -65,7 +67,7 @@ def test_a_reading_sent_twice_by_the_head_end_is_judged_once(feeder: Make) -> No
     one.send({"s": 0, "current": 3}, {"s": 0, "current": 3, "meter": "M2"}, origin=origin(2))
     one.send({"s": 0, "current": 3}, origin=origin(1, partition=1))
     assert one.totals == {"judged": 2, "dropped": 0, "late": 0, "repeated": 3, "ahead": 0}
-    one.beat(50)
+    one.beat(CLOSED)
     assert one.minutes == [(-20.0, {"current": (2, 4.0, 10.0, 1.0, 3.0)})]
 
 
@@ -75,8 +77,10 @@ def test_within_grace_a_late_reading_counts_in_its_own_minute(feeder: Make) -> N
     one.send(*rows(49.999))
     one.send(*rows(30.001, current=2))  # its pane and minute end at 40, and the grace at 50
     assert one.totals["late"] == 0
+    one.send(*rows(CLOSED - 0.001), *rows(30.002))
+    assert one.totals["late"] == 1
     assert one.minutes == []
-    one.send(*rows(50))
+    one.send(*rows(CLOSED))
     assert one.minutes == [(-20.0, {"current": (2, 3.0, 5.0, 1.0, 2.0)})]
 
 
@@ -92,7 +96,7 @@ def test_beyond_grace_it_is_counted_and_not_judged(feeder: Make) -> None:
 
 def test_rows_of_one_batch_close_minutes_between_them(feeder: Make) -> None:
     one = feeder()
-    one.send(*rows(0, 55, 5))
+    one.send(*rows(0, CLOSED + 5, 5))
     assert one.totals == {"judged": 2, "dropped": 0, "late": 1, "repeated": 0, "ahead": 0}
     assert one.minutes == [(-20.0, {"current": (1, 1.0, 1.0, 1.0, 1.0)})]
 
@@ -100,9 +104,9 @@ def test_rows_of_one_batch_close_minutes_between_them(feeder: Make) -> None:
 def test_a_heartbeat_closes_minutes(feeder: Make) -> None:
     one = feeder()
     one.send(*rows(0, 35, 42))
-    one.beat(49.999)
+    one.beat(CLOSED - 0.001)
     assert one.minutes == []
-    one.beat(50)
+    one.beat(CLOSED)
     assert [start for start, _ in one.minutes] == [-20.0]
     one.beat(1000)
     assert [start for start, _ in one.minutes] == [-20.0, 40.0]

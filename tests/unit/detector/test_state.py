@@ -130,6 +130,15 @@ def test_other_rules_start_fresh_but_keep_clock_and_origins(feeder: Make, quick:
     assert other.meters == ["M1"]
 
 
+def test_what_is_read_late_after_other_rules_came_is_in_the_rollup_of_its_minute(feeder: Make, quick: Rules) -> None:
+    one = feeder()
+    one.send({"s": 45, "voltage": 230})
+    other = feeder(quick, store=one.store)
+    other.send({"s": 39, "voltage": 231})
+    other.beat(60)
+    assert [(start, sums["voltage"][:2]) for start, sums in other.minutes] == [(-20.0, (1, 231.0))]
+
+
 def test_panes_that_other_rules_stored_are_deleted(feeder: Make) -> None:
     one = feeder()
     for second in range(0, 60, 5):

@@ -49,24 +49,26 @@ def brute(readings: list[Reading], meter: int, closed: int, panes: int) -> tuple
     return len(values), math.fsum(values), math.fsum(value * value for value in values)
 
 
-def test_feeders_close_an_hour_each_at_a_time_of_its_own_within_a_minute_after_the_grace() -> None:
-    rules, hour = Rules.model_validate(RULES), 3_600_000 * (T0 // 3_600_000 + 1)
+@pytest.mark.parametrize(("closed", "length_ms", "within_s"), [("closed_minute", 60_000, 10), ("closed_slot", 3_600_000, 60)])
+def test_feeders_close_minutes_and_hours_each_at_a_time_of_its_own_after_the_grace(
+    closed: str, length_ms: int, within_s: int
+) -> None:
+    rules, end = Rules.model_validate(RULES), 3_600_000 * (T0 // 3_600_000 + 1)
     seconds: dict[str, int] = {}
     for name in (f"F{number}" for number in range(300)):
         detector, store = Detector(rules, AssetBook()), MemoryStore()
         for second in range(-30, 80):
             voltage = {"voltage": np.full(1, 230, "<f4")}
-            batch = ReadingBatch(name, Roster.of(["M"]), hour + 1000 * second, np.zeros(1, np.int32), voltage)
+            batch = ReadingBatch(name, Roster.of(["M"]), end + 1000 * second, np.zeros(1, np.int32), voltage)
             detector.judge(batch, store, transaction=name)
-            closed = int(detector._feeders[name].state.feeder[0]["closed_slot"])
-            if second >= 0 and closed == hour // 3_600_000 - 1:
+            if second >= 0 and int(detector._feeders[name].state.feeder[0][closed]) == end // length_ms - 1:
                 seconds[name] = second
                 break
     assert len(seconds) == 300
     times = np.array(list(seconds.values()))
-    assert times.min() >= 7
-    assert times.max() <= 7 + 60
-    assert np.bincount(times).max() <= 300 / 10
+    assert 7 <= times.min() <= 7 + within_s / 10
+    assert 7 + 0.9 * (within_s - 1) <= times.max() <= 7 + within_s
+    assert np.bincount(times).max() <= 1.7 * 300 / min(within_s, 20)
 
 
 @settings(max_examples=60)

@@ -55,6 +55,7 @@ def judge(
     rollup_rows: npt.NDArray[np.int32],
     pane_ms: int,
     grace_ms: int,
+    minute_grace_ms: int,
     hour_grace_ms: int,
     feeder: npt.NDArray[Any],
     past: npt.NDArray[Any],
@@ -71,7 +72,7 @@ def judge(
 ) -> tuple[int, int, int]:
     """Judge rows from `start`: first row not judged, number of `events` filled, and why it stopped.
 
-    TICK: the row moves the feeder's clock on so far that panes or hours close, which the caller does, or there are events to be
+    TICK: the row moves the feeder's clock on so far that windows or hours close, which the caller does, or there are events to be
     copied out before. TOLD: the clock has moved, and those events came of it. FULL: `events` or `episodes` might overflow, the
     caller empties or enlarges them. A row's time is `base_ms` + its `offset_ms`. `status` may be empty: all zero. `values`
     float32 (signals, rows), `registers` float64 (2, rows) Wh: import, export; NaN where not measured. `rows` is the place in the
@@ -100,7 +101,7 @@ def judge(
                 counts[AHEAD] += 1
                 keep[row] = False
                 continue
-            if filled > 0 or something_closes(home, at, pane_ms, grace_ms, hour_grace_ms):
+            if filled > 0 or something_closes(home, at, pane_ms, grace_ms, minute_grace_ms, hour_grace_ms):
                 stop, why = row, TICK
                 break
             told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
@@ -223,9 +224,11 @@ def judge(
 
 
 @inlined
-def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int, hour_grace_ms: int) -> bool:
-    """Whether a pane or an hour closes when the clock moves to `at`."""
-    return bool((at - grace_ms) // pane_ms - 1 > home.closed or (at - hour_grace_ms) // SLOT_MS - 1 > home.closed_slot)
+def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int, minute_grace_ms: int, hour_grace_ms: int) -> bool:
+    """Whether a pane, a minute or an hour closes when the clock moves to `at`."""
+    if (at - grace_ms) // pane_ms - 1 > home.closed or (at - minute_grace_ms) // MINUTE_MS - 1 > home.closed_minute:
+        return True
+    return bool((at - hour_grace_ms) // SLOT_MS - 1 > home.closed_slot)
 
 
 @inlined

@@ -14,13 +14,18 @@ from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["AGGREGATE", "FEEDER", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS", "FeederState", "Shape", "origin_row"]
+__all__ = [
+    "AGGREGATE", "FEEDER", "MINUTES_CLOSE_S", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS", "FeederState", "Shape",
+    "origin_row",
+]  # fmt: skip
 
 RECENT = 4
 """Timestamps kept a meter, to know a repeated reading by."""
 NEVER = int(np.iinfo(np.int64).min)
 MINUTE_MS = 60_000
 """Length of the feeder's tumbling windows, which the rollups are made of."""
+MINUTES_CLOSE_S = 10
+"""After each minute, and the grace, until it is closed for all feeders, each at its own whole second (docs/adr/0035)."""
 QUARTER = 15
 """Minutes of the feeder's hopping windows, which move by one."""
 
@@ -98,7 +103,8 @@ FEEDER = np.dtype(
     [
         ("clock", "<i8"),  # highest accepted timestamp, ms
         ("closed", "<i8"),  # index of the newest closed pane
-        ("closed_slot", "<i8"),  # index of the newest closed hour
+        ("closed_minute", "<i8"),  # of the newest closed minute
+        ("closed_slot", "<i8"),  # of the newest closed hour
         ("newest_slot", "<i8"),  # of any reading
         ("resumed_at", "<i8"),  # end of the last gap in which the whole feeder was unheard of
         ("hertz_at", "<i8"),  # time of the running second's readings; sums over the meters
@@ -147,23 +153,29 @@ class Shape:
     window_panes: int
     pane_ms: int
     grace_ms: int
+    minute_grace_ms: int
 
     @classmethod
     def of(cls, rules: Rules) -> "Shape":
-        """Sizes of `rules`; one open pane more than the grace spans, and every minute that open panes touch."""
+        """Sizes of `rules`; one open pane more than the grace spans, and every minute that is not closed for all feeders.
+
+        The grace of a minute is over when that of the pane is which holds its last millisecond, or later.
+        """
         windows = rules.windows
         panes_open = 1 + -(-windows.grace_s // windows.hop_s)
-        pane_ms = windows.hop_s * 1000
+        pane_ms, grace_ms = windows.hop_s * 1000, windows.grace_s * 1000
+        minute_grace_ms = grace_ms + (pane_ms if MINUTE_MS % pane_ms else 0)
         return cls(
             signals=len(rules.signals),
             scored=len(rules.unusual.signals),
             rollups=len(rules.rollups.signals),
             channels=len(rules.channels),
             panes_open=panes_open,
-            minutes_open=2 + panes_open * pane_ms // MINUTE_MS,
+            minutes_open=2 + (minute_grace_ms + MINUTES_CLOSE_S * 1000) // MINUTE_MS,
             window_panes=windows.window_s // windows.hop_s,
             pane_ms=pane_ms,
-            grace_ms=windows.grace_s * 1000,
+            grace_ms=grace_ms,
+            minute_grace_ms=minute_grace_ms,
         )
 
     def stamp(self, rules: Rules) -> int:
@@ -206,7 +218,7 @@ class FeederState:
         self.beside: dict[bytes, bytes | None] = {}
         self.places = self.roster_crc = 0
         self.feeder = np.zeros(1, FEEDER)
-        for name in ("clock", "closed", "closed_slot", "newest_slot", "resumed_at"):
+        for name in ("clock", "closed", "closed_minute", "closed_slot", "newest_slot", "resumed_at"):
             self.feeder[name] = NEVER
         self.feeder["lead_place"] = -1
         self.origins = np.empty((0, 2), np.int64)
@@ -265,6 +277,7 @@ class FeederState:
             state.feeder[0]["clock"] = clock
             if clock != NEVER:
                 state.feeder[0]["closed"] = (clock - shape.grace_ms) // shape.pane_ms - 1
+                state.feeder[0]["closed_minute"] = (clock - shape.minute_grace_ms) // MINUTE_MS - 2  # or one more, by the feeder
             state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position + FEEDER.itemsize).reshape(origins, 2)
             state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins)
             return state

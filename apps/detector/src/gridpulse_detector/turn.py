@@ -9,11 +9,11 @@ from gridpulse_detector import channels as ch
 from gridpulse_detector import gridwatch, hours, kernel
 from gridpulse_detector.base_load import BASE, still_learning
 from gridpulse_detector.feeder import Feeder
-from gridpulse_detector.layout import NEVER
+from gridpulse_detector.layout import MINUTE_MS, NEVER
 from gridpulse_detector.members import members_of
 from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.usual import Rows
-from gridpulse_detector.windows import advance, last_closable
+from gridpulse_detector.windows import advance, close_minutes, last_closable
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 
@@ -46,16 +46,19 @@ class Turn:
             start, filled, why = kernel.judge(start, *rows, *self._bench.judging(state, self._wiring))
 
     def move_clock(self, now: int) -> None:
-        """Move the feeder's clock to `now`, ms, where that is later: panes and hours close, and time shows what is missing."""
-        state = self._state
+        """Move the feeder's clock to `now`, ms, where that is later: windows and hours close, and time shows what is missing."""
+        state, bench = self._state, self._bench
         if now <= state.clock:
             return
         self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
-            closed = advance(state, newest, self._bench.rules.rollups.signals, self._feeder.panes)
+            advance(state, newest, self._feeder.panes)
+        newest = last_closable(now, MINUTE_MS, bench.minute_grace_ms(self._wiring))
+        if newest > int(state.feeder[0]["closed_minute"]):
+            closed = close_minutes(state, newest, bench.rules.rollups.signals)
             self._outcome.windows = (*self._outcome.windows, *closed)
-        newest = last_closable(now, kernel.SLOT_MS, self._bench.hour_grace_ms(self._wiring))
+        newest = last_closable(now, kernel.SLOT_MS, bench.hour_grace_ms(self._wiring))
         if newest > int(state.feeder[0]["closed_slot"]):
             self._close_hours(newest)
 

@@ -11,7 +11,7 @@ from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, QUARTER, SUMS
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["ClosedWindow", "MemoryStore", "Panes", "Store", "advance", "last_closable"]
+__all__ = ["ClosedWindow", "MemoryStore", "Panes", "Store", "advance", "close_minutes", "last_closable"]
 
 
 NOTHING = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
@@ -95,14 +95,12 @@ def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
     return (clock - grace_ms) // pane_ms - 1
 
 
-def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Panes) -> list[ClosedWindow]:
-    """Close all open panes up to index `newest`, slide the window; the windows of `signals` that are over, as they end."""
-    if newest <= state.closed:
-        return []
+def advance(state: FeederState, newest: int, store: Panes) -> None:
+    """Close all open panes up to index `newest`, slide the window."""
     home, shape = state.feeder[0], state.shape
     if state.closed == NEVER:
         home["closed"] = newest  # the first reading: nothing before it was open
-        return []
+        return
     first = state.closed + 1
     taken = [index for index in range(first, min(newest, first + shape.panes_open - 1) + 1) if take(state, index, store)]
     home["closed"] = newest
@@ -113,7 +111,6 @@ def advance(state: FeederState, newest: int, signals: tuple[str, ...], store: Pa
         store.delete(index)
     if gone or taken:
         state.keep(np.array(stored[gone:], np.int64))
-    return close_minutes(state, first * shape.pane_ms, (newest + 1) * shape.pane_ms, signals)
 
 
 def take(state: FeederState, index: int, store: Panes) -> bool:
@@ -126,14 +123,16 @@ def take(state: FeederState, index: int, store: Panes) -> bool:
     return True
 
 
-def close_minutes(state: FeederState, since: int, until: int, signals: tuple[str, ...]) -> list[ClosedWindow]:
-    """Close the minutes that are over at `until` and were not at `since`, ms, and each quarter of an hour that ends with one.
+def close_minutes(state: FeederState, newest: int, signals: tuple[str, ...]) -> list[ClosedWindow]:
+    """Close all open minutes up to index `newest`, and each quarter of an hour that ends with one.
 
-    What was measured in them; of a window without a reading, nothing.
+    What was measured of `signals` in them; of a window without a reading, nothing.
     """
-    first, stop = since // MINUTE_MS, until // MINUTE_MS
+    home = state.feeder[0]
+    first = int(home["closed_minute"]) + 1 if home["closed_minute"] != NEVER else newest + 1
+    home["closed_minute"] = newest
     closed = []
-    for minute in range(first, min(stop, first + state.shape.minutes_open + QUARTER - 1)):
+    for minute in range(first, min(newest + 1, first + state.shape.minutes_open + QUARTER - 1)):
         open_ = state.aggregates[minute % state.shape.minutes_open]
         if minute < first + state.shape.minutes_open and open_["count"].any():
             closed.append(ClosedWindow(minute * MINUTE_MS, 1, measured(open_, signals)))

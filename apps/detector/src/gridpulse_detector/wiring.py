@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gridpulse_detector.assets import AssetBook
+from gridpulse_detector.layout import MINUTES_CLOSE_S
 from gridpulse_detector.parameters import ParameterSets
 from gridpulse_schemas import Roster
 
@@ -40,8 +41,9 @@ class Wiring:
 
     def __init__(self, feeder_id: str, raw: bytes | None) -> None:
         self.feeder_id, self.crc = feeder_id, zlib.crc32(raw or b"")
-        self.after_hour_ms = zlib.crc32(feeder_id.encode()) % HOURS_CLOSE_MS
-        """When this feeder closes an hour, ms after the grace."""
+        number = zlib.crc32(feeder_id.encode())
+        self.after_minute_ms, self.after_hour_ms = number % MINUTES_CLOSE_S * 1000, number % HOURS_CLOSE_MS
+        """When this feeder closes a minute and an hour, ms after the grace."""
         self.ids: list[str] = raw.decode().split("\n") if raw is not None else []
         self.places = {asset: place for place, asset in enumerate(self.ids)}
         self.assets = np.zeros(0, ASSET)

@@ -42,6 +42,10 @@ class Workbench:
             self.tally = np.zeros(assets, tallies.TALLY)
             self.grown += 1
 
+    def minute_grace_ms(self, wiring: Wiring) -> int:
+        """How long after its end a minute of this feeder closes, ms."""
+        return self.shape.minute_grace_ms + wiring.after_minute_ms
+
     def hour_grace_ms(self, wiring: Wiring) -> int:
         """How long after its end an hour of this feeder closes, ms."""
         return self.shape.grace_ms + wiring.after_hour_ms
@@ -51,6 +55,6 @@ class Workbench:
         shape, sets = state.shape, self.sets
         return (
             wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms,
-            self.hour_grace_ms(wiring), state.feeder, state.past, state.window, state.panes, state.aggregates,
-            state.scores, state.slots, state.episodes, self.findings, self.events, self.tally, self.counts,
+            self.minute_grace_ms(wiring), self.hour_grace_ms(wiring), state.feeder, state.past, state.window, state.panes,
+            state.aggregates, state.scores, state.slots, state.episodes, self.findings, self.events, self.tally, self.counts,
         )  # fmt: skip
