@@ -55,7 +55,7 @@ def panes_of(one: Any) -> dict[int, Any]:
     """Stored panes of the window, widened to all meters: how many there were when a pane closed is the batches' affair."""
     shape, width = (len(one.rules.signals), -1), one.state.places
     panes = {}
-    for index in one.state.stored.tolist():
+    for index in one.state.stored:
         pane = np.frombuffer(one.store[b"p%d" % index], SUMS).reshape(shape)
         panes[index] = np.pad(pane, ((0, 0), (0, width - pane.shape[1]))).tolist()
     return panes

@@ -89,7 +89,7 @@ def test_the_window_is_the_sum_of_its_panes(feeder: Make, readings: list[Reading
     one.beat(readings[-1][1] + 1000)
     assert one.state.window.tobytes() == bytes(one.state.window.size * SUMS.itemsize)
     assert one.state.panes.tobytes() == bytes(one.state.panes.size * SUMS.itemsize)
-    assert one.state.stored.size == 0
+    assert one.state.stored == []
     of_hours = (b"s", b"b")  # there where the stream crosses an hour
     assert {key for key in one.store if not key.startswith(of_hours)} == {b"f", b"r"}
 
@@ -179,12 +179,10 @@ def test_a_pane_that_has_left_the_window_before_the_state_is_saved_is_never_writ
     panes = Panes(store)
     panes.put(1, b"one")
     panes.put(2, b"two")
-    assert panes.get(1) == b"one"
-    panes.delete(1)
+    assert panes.pop(1) == b"one"
     panes.save(store)
     assert store == {b"p2": b"two"}
-    assert panes.get(2) == b"two"
-    panes.delete(2)
+    assert panes.pop(2) == b"two"
     assert store == {}
     with pytest.raises(DamagedStateError, match="pane 2"):
-        panes.get(2)
+        panes.pop(2)

@@ -26,8 +26,8 @@ class Feeder:
         self._beside = {key: value for key, value in copied.items() if store.get_bytes(key) != value}
         """What goes out with the state, None for a key that is removed."""
         self.panes = Panes(self)
-        for index in self.state.orphans.tolist():
-            self.panes.delete(index)
+        for index in self.state.orphans:
+            self.delete(b"p%d" % index)
 
     def get_bytes(self, key: bytes) -> bytes | None:
         """Value of `key`, None where there is none."""

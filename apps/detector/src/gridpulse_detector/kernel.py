@@ -22,9 +22,9 @@ from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
 from gridpulse_detector.wiring import METER, TRANSFORMER
 from gridpulse_schemas.compiled import compiled, inlined
 
-__all__ = ["AHEAD", "COUNTS", "DONE", "FULL", "LATE", "REPEATED", "TICK_MS", "judge"]
+__all__ = ["AHEAD", "COUNTS", "DONE", "FULL", "LATE", "MOVED", "REPEATED", "TICK_MS", "judge"]
 
-DONE, FULL, TICK, TOLD = 0, 1, 2, 3
+DONE, FULL, TICK, MOVED = 0, 1, 2, 3
 LATE, REPEATED, AHEAD, COUNTS = 0, 1, 2, 3
 TICK_MS = 1000
 """The feeder's clock moves in steps of this: between two of them nothing but readings is judged."""
@@ -72,14 +72,17 @@ def judge(
 ) -> tuple[int, int, int]:
     """Judge rows from `start`: first row not judged, number of `events` filled, and why it stopped.
 
-    TICK: the row moves the feeder's clock on so far that windows or hours close, which the caller does, or there are events to be
-    copied out before. TOLD: the clock has moved, and those events came of it. FULL: `events` or `episodes` might overflow, the
-    caller empties or enlarges them. A row's time is `base_ms` + its `offset_ms`. `status` may be empty: all zero. `values`
-    float32 (signals, rows), `registers` float64 (2, rows) Wh: import, export; NaN where not measured. `rows` is the place in the
-    state of each row's meter. `assets` ASSET (places,), `deadbands` float64 (signals, places) in the signal's unit, `limits`
-    LIMITS (sets,), `holds` HOLDS (sets, channels). State arrays are those of FeederState and change in place; `findings` FINDING
-    (channels,) and `tally` TALLY (places,) are scratch. Rows that are not judged, for one of `counts`, are taken out of `keep`.
-    `interval_ms` 0 where unknown; `offset` of the batch.
+    FULL: there are events to be copied out first, or `episodes` might overflow, which the caller enlarges then. TICK: the row is
+    to move the feeder's clock, and for that too there is no room; the caller makes some and moves the clock, since whether a
+    reading is in doubt may be asked only once. MOVED: the row, which is not judged yet, has moved the clock; the events came of
+    it, and windows or hours may be to close.
+
+    A row's time is `base_ms` + its `offset_ms`. `status` may be empty: all zero. `values` float32 (signals, rows), `registers`
+    float64 (2, rows) Wh: import, export; NaN where not measured. `rows` is the place in the state of each row's meter. `assets`
+    ASSET (places,), `deadbands` float64 (signals, places) in the signal's unit, `limits` LIMITS (sets,), `holds` HOLDS (sets,
+    channels). State arrays are those of FeederState and change in place; `findings` FINDING (channels,) and `tally` TALLY
+    (places,) are scratch. Rows that are not judged, for one of `counts`, are taken out of `keep`. `interval_ms` 0 where unknown;
+    `offset` of the batch.
     """
     channels = slots.shape[1]
     home = feeder[0]
@@ -97,16 +100,19 @@ def judge(
         place = rows[row]
         mine = past[place]
         if at >= tick_end:
+            if filled > 0:
+                stop, why = row, FULL
+                break
             if in_doubt(home, past, place, at, grace_ms):
                 counts[AHEAD] += 1
                 keep[row] = False
                 continue
-            if filled > 0 or something_closes(home, at, pane_ms, grace_ms, minute_grace_ms, hour_grace_ms):
+            told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
+            if told < 0:
                 stop, why = row, TICK
                 break
-            told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
-            if told != 0:
-                stop, filled, why = row, max(told, 0), TICK if told < 0 else TOLD
+            if told > 0 or something_closes(home, at, pane_ms, grace_ms, minute_grace_ms, hour_grace_ms):
+                stop, filled, why = row, told, MOVED
                 break
             tick_end = (home.clock // TICK_MS + 1) * TICK_MS
             free = unused(episodes)  # silence may be under watch now, untold
@@ -225,7 +231,7 @@ def judge(
 
 @inlined
 def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int, minute_grace_ms: int, hour_grace_ms: int) -> bool:
-    """Whether a pane, a minute or an hour closes when the clock moves to `at`."""
+    """Whether a pane, a minute or an hour closes when the clock is at `at`."""
     if (at - grace_ms) // pane_ms - 1 > home.closed or (at - minute_grace_ms) // MINUTE_MS - 1 > home.closed_minute:
         return True
     return bool((at - hour_grace_ms) // SLOT_MS - 1 > home.closed_slot)

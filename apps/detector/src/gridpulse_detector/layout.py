@@ -131,7 +131,6 @@ COARSEST_STEP = 1e5
 """Wh; no register is coarser."""
 UNKNOWN = NEVER
 """No mark: offsets are 0 and above."""
-NO_INDEXES = np.empty(0, np.int64)
 BESIDE = struct.Struct("<HI")
 """Sizes of a key and its value."""
 REMOVED = 0xFFFF_FFFF
@@ -199,7 +198,7 @@ class FeederState:
     """All a feeder's judgement depends on, besides its closed panes, its seasonal baseline and its roster.
 
     A place is an asset: a meter, a transformer, the feeder. `feeder` FEEDER (1,). `origins` int64 (n, 2): partition of
-    meter.readings and the highest offset taken from it. `stored` int64 (n,): indexes of closed panes kept for the window. `past`
+    meter.readings and the highest offset taken from it. `stored`: indexes of closed panes kept for the window, rising. `past`
     PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open, signals, places) and
     `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes` AGGREGATE (QUARTER,
     rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER. `scores` SCORE (scored
@@ -222,7 +221,8 @@ class FeederState:
             self.feeder[name] = NEVER
         self.feeder["lead_place"] = -1
         self.origins = np.empty((0, 2), np.int64)
-        self.stored = self.orphans = NO_INDEXES
+        self.stored: list[int] = []
+        self.orphans: list[int] = []
         self.past = np.zeros(0, PAST)
         self.window = np.zeros((shape.signals, 0), SUMS)
         self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
@@ -259,8 +259,8 @@ class FeederState:
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
         return (
-            self.feeder, self.origins, self.stored, self.past, self.window, self.panes, self.aggregates, self.minutes,
-            self.numbers, self.scores, self.slots, self.episodes,
+            self.feeder, self.origins, np.array(self.stored, np.int64), self.past, self.window, self.panes, self.aggregates,
+            self.minutes, self.numbers, self.scores, self.slots, self.episodes,
         )  # fmt: skip
 
     @classmethod
@@ -279,7 +279,7 @@ class FeederState:
                 state.feeder[0]["closed"] = (clock - shape.grace_ms) // shape.pane_ms - 1
                 state.feeder[0]["closed_minute"] = (clock - shape.minute_grace_ms) // MINUTE_MS - 2  # or one more, by the feeder
             state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position + FEEDER.itemsize).reshape(origins, 2)
-            state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins)
+            state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins).tolist()
             return state
         state = object.__new__(cls)
         state.shape, state.layout, state.places, state.roster_crc = shape, layout, places, roster_crc
@@ -296,10 +296,10 @@ class FeederState:
             position += array.nbytes
             return array if len(sizes) == 1 else array.reshape(sizes)
 
-        self.orphans = NO_INDEXES
+        self.orphans = []
         self.feeder = take(FEEDER, 1)  # type: ignore[assignment]
         self.origins = take(np.int64, origins, 2)  # type: ignore[assignment]
-        self.stored = take(np.int64, stored)  # type: ignore[assignment]
+        self.stored = take(np.int64, stored).tolist()
         self.past = take(PAST, places)  # type: ignore[assignment]
         self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
         self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
@@ -319,11 +319,6 @@ class FeederState:
             self.buffer = None
             return None
         return before
-
-    def keep(self, stored: npt.NDArray[np.int64]) -> None:
-        """Replace the indexes of stored panes."""
-        self.stored = stored
-        self.buffer = None
 
     def grow(self, places: int, roster_crc: int) -> None:
         """Make room for `places` assets, new ones with no past, of a roster with this checksum."""

@@ -39,6 +39,8 @@ class Turn:
                 self._take(filled)
             if why == kernel.TICK:
                 self.move_clock(rows.base_ms + int(rows.offset_ms[start]))
+            elif why == kernel.MOVED:
+                self._close(state.clock)
             elif why == kernel.FULL and filled == 0:
                 state.make_room(2 * state.shape.channels)
             if start == rows.places.size:
@@ -47,10 +49,13 @@ class Turn:
 
     def move_clock(self, now: int) -> None:
         """Move the feeder's clock to `now`, ms, where that is later: windows and hours close, and time shows what is missing."""
+        if now > self._state.clock:
+            self._watch(now)
+            self._close(now)
+
+    def _close(self, now: int) -> None:
+        """Close what the clock at `now`, ms, closes."""
         state, bench = self._state, self._bench
-        if now <= state.clock:
-            return
-        self._watch(now)
         newest = last_closable(now, state.shape.pane_ms, state.shape.grace_ms)
         if newest > state.closed:
             advance(state, newest, self._feeder.panes)

@@ -1,6 +1,5 @@
 """Panes and minutes close, windows move on: sums come in with the newest closed pane and go out with the oldest."""
 
-from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,23 +55,19 @@ class Panes:
         self._store = store
         self._unsaved: dict[int, bytes] = {}
 
-    def get(self, index: int) -> bytes:
-        """Bytes of pane `index`. Raises DamagedStateError where the store lost it."""
-        data = self._unsaved.get(index)
-        if data is None:
-            data = self._store.get_bytes(b"p%d" % index)
-        if data is None:
-            raise DamagedStateError(f"pane {index} is missing from the state")
-        return data
-
     def put(self, index: int, data: bytes) -> None:
         """Keep pane `index`, which was not there before."""
         self._unsaved[index] = data
 
-    def delete(self, index: int) -> None:
-        """Forget pane `index`."""
-        if self._unsaved.pop(index, None) is None:
+    def pop(self, index: int) -> bytes:
+        """Bytes of pane `index`, which is forgotten. Raises DamagedStateError where the store lost it."""
+        data = self._unsaved.pop(index, None)
+        if data is None:
+            data = self._store.get_bytes(b"p%d" % index)
+            if data is None:
+                raise DamagedStateError(f"pane {index} is missing from the state")
             self._store.delete(b"p%d" % index)
+        return data
 
     def save(self, store: Store) -> None:
         """Write what is new into `store`."""
@@ -98,19 +93,17 @@ def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
 def advance(state: FeederState, newest: int, store: Panes) -> None:
     """Close all open panes up to index `newest`, slide the window."""
     home, shape = state.feeder[0], state.shape
-    if state.closed == NEVER:
-        home["closed"] = newest  # the first reading: nothing before it was open
-        return
-    first = state.closed + 1
-    taken = [index for index in range(first, min(newest, first + shape.panes_open - 1) + 1) if take(state, index, store)]
+    first, stored = state.closed + 1, state.stored
     home["closed"] = newest
-    stored = [*state.stored.tolist(), *taken]
-    gone = bisect_right(stored, newest - shape.window_panes)
-    for index in stored[:gone]:
-        take_out(state.window, np.frombuffer(store.get(index), SUMS).reshape(shape.signals, -1))
-        store.delete(index)
-    if gone or taken:
-        state.keep(np.array(stored[gone:], np.int64))
+    if first == NEVER + 1:
+        return  # the first reading: nothing before it was open
+    for index in range(first, min(newest + 1, first + shape.panes_open)):
+        if take(state, index, store):
+            stored.append(index)
+            state.buffer = None
+    while stored and stored[0] <= newest - shape.window_panes:
+        take_out(state.window, np.frombuffer(store.pop(stored.pop(0)), SUMS).reshape(shape.signals, -1))
+        state.buffer = None
 
 
 def take(state: FeederState, index: int, store: Panes) -> bool:
