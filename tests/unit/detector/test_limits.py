@@ -7,12 +7,49 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gridpulse_detector.assets import AssetBook, Rating
+from gridpulse_detector.parameters import ParameterSets
+from gridpulse_detector.power_quality import calm_volts
+from gridpulse_detector.rules import interruption, sag, swell
 from gridpulse_detector.ruleset import Rules
 
 Make = Callable[..., Any]
 LIMITS_ONLY = Rules.model_validate({"moving_average": {"enabled": False}})
+
+
+@given(
+    st.sampled_from([57.7, 120.0, 230.0, 11_547.0]),
+    *(st.floats(0.5, 0.99), st.floats(0.5, 0.99), st.floats(0.01, 0.5), st.floats(1.01, 2), st.floats(1.01, 2)),
+    st.integers(-3, 3),
+)
+def test_no_rule_finds_anything_in_a_voltage_that_is_calm(
+    volts: float, under: float, sag_below: float, floor: float, over: float, swell_above: float, steps: int
+) -> None:
+    rules = Rules.model_validate(
+        {
+            "undervoltage": {"below_pu": under},
+            "sag": {"below_pu": sag_below},
+            "interruption": {"below_pu": floor},
+            "overvoltage": {"above_pu": over},
+            "swell": {"above_pu": swell_above},
+        }
+    )
+    sets = ParameterSets(rules)
+    sets.number("", "", "")
+    (low,), (high,) = calm_volts(np.array([volts]), sets.limits)
+    assert low == pytest.approx(volts * max(under, sag_below, floor))
+    assert high == pytest.approx(volts * min(over, swell_above))
+    for bound in (low, high):
+        value = np.float32(bound)
+        for _ in range(abs(steps)):
+            value = np.nextafter(value, np.float32(np.inf * steps))
+        if low < value < high:
+            pu = float(value) / volts
+            assert interruption.severity(pu, floor) == sag.low(pu, under, floor) == sag.low(pu, sag_below, floor) == 0
+            assert swell.high(pu, over) == swell.high(pu, swell_above) == 0
 
 
 def told(events: list[Any]) -> list[tuple[Any, ...]]:

@@ -141,7 +141,7 @@ def judge(
         coarse: Any = np.int64(mine.spacing) if mine.spacing >= COARSE_MS else 0  # numba calls int
         flags: Any = np.int64(status[row]) if status.size else 0
         active = mine.active
-        found, judged, crossed = judge_voltage(values, row, at, coarse, asset.voltage, limit, active, findings)
+        found, judged, crossed = judge_voltage(values, row, at, coarse, asset, limit, active, findings)
         f, j = judge_quality(values, row, at, coarse, asset.voltage, limit, active, findings)
         found, judged = found | f, judged | j
         f, j = judge_flags(flags, at, active, findings)

@@ -11,9 +11,10 @@ from gridpulse_detector.episodes import note
 from gridpulse_detector.rules import interruption, low_power_factor, sag, swell, thd, unbalance
 from gridpulse_schemas.compiled import inlined
 
-__all__ = ["COARSE_MS", "extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
+__all__ = ["COARSE_MS", "calm_volts", "extremes", "judge_power_factor", "judge_quality", "judge_voltage"]
 
 NAN = np.nan
+VOLTAGES = 1 << ch.INTERRUPTION | 1 << ch.UNDERVOLTAGE | 1 << ch.OVERVOLTAGE | 1 << ch.SAG | 1 << ch.SWELL
 COARSE_MS = 60_000
 """A mean over this or more cannot show a sag (IEC 61000-4-30 flags such intervals)."""
 
@@ -47,13 +48,33 @@ def phases(values: npt.NDArray[np.float32], row: int) -> tuple[float, float]:
     return lowest, highest
 
 
+def calm_volts(volts: npt.NDArray[np.float64], limits: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Lowest and highest voltage, V, at which `judge_voltage` surely finds nothing; `volts` float64 (n,), `limits` LIMITS (n,).
+
+    A billionth within its limits, since it divides and nobody knows how that rounds.
+    """
+    low = np.maximum(limits["undervoltage_below_pu"], np.maximum(limits["sag_below_pu"], limits["interruption_below_pu"]))
+    high = np.minimum(limits["overvoltage_above_pu"], limits["swell_above_pu"])
+    return (1.0 + 1e-9) * low * volts, (1.0 - 1e-9) * high * volts
+
+
+@inlined
+def is_calm(values: npt.NDArray[np.float32], row: int, low: float, high: float) -> bool:
+    """Whether every voltage of a row that is measured is between `low` and `high`."""
+    wild = False
+    for i in range(VOLTS):
+        value = float(values[i, row])
+        wild |= value <= low or value >= high
+    return not wild
+
+
 @inlined
 def judge_voltage(
     values: npt.NDArray[np.float32],
     row: int,
     at: int,
     coarse: int,
-    volts: float,
+    asset: Any,
     limits: Any,
     active: int,
     findings: npt.NDArray[Any],
@@ -61,12 +82,15 @@ def judge_voltage(
     """Interruption, sag, swell, under- and overvoltage: channels found, channels judged (bits), and whether a limit was crossed.
 
     A finding is filled in only where somebody reads it: it is abnormal, or its channel under watch (`active`, bits).
-    `volts` nominal. `coarse` ms: length of the interval the means are of, 0 where it is short enough to show a sag: a low mean of
-    a minute or more is an undervoltage from the interval's beginning, and only voltage_min tells a sag.
+    `coarse` ms: length of the interval the means are of, 0 where it is short enough to show a sag: a low mean of a minute or
+    more is an undervoltage from the interval's beginning, and only voltage_min tells a sag.
     """
+    if active & VOLTAGES == 0 and is_calm(values, row, asset.calm_low, asset.calm_high):
+        return 0, 0, False
     low, high = extremes(values, row)
     if low != low:
         return 0, 0, False
+    volts = asset.voltage
     mean_low, mean_high = phases(values, row)
     if mean_low != mean_low:
         mean_low, mean_high = low, high
@@ -98,8 +122,7 @@ def judge_voltage(
     severity = swell.high(swell_volts / volts, limit)
     if severity > 0 or active >> ch.SWELL & 1:
         found |= note(findings[ch.SWELL], severity, at, swell_volts, volts, NAN, limit * volts, swell_volts) << ch.SWELL
-    judged = 1 << ch.INTERRUPTION | 1 << ch.UNDERVOLTAGE | 1 << ch.OVERVOLTAGE | 1 << ch.SAG | 1 << ch.SWELL
-    return found, judged, found != 0
+    return found, VOLTAGES, found != 0
 
 
 @inlined

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.layout import MINUTES_CLOSE_S
 from gridpulse_detector.parameters import ParameterSets
+from gridpulse_detector.power_quality import calm_volts
 from gridpulse_schemas import Roster
 
 __all__ = ["ASSET", "FEEDER_KIND", "METER", "TRANSFORMER", "Wiring"]
@@ -22,6 +23,8 @@ HOURS_CLOSE_MS = 60_000
 ASSET = np.dtype(
     [
         ("voltage", "<f8"),  # nominal, V
+        ("calm_low", "<f8"),  # between these, V, all is well
+        ("calm_high", "<f8"),
         ("power", "<f8"),  # rated, VA; 0 unknown
         ("set", "<i4"),  # parameters in force
         ("parent", "<i4"),  # place of the transformer, -1 unknown
@@ -97,9 +100,11 @@ class Wiring:
             here = rating.feeder is None or rating.feeder == self.feeder_id
             parent = self.places.get(rating.parent, -1) if rating.parent else -1
             power = rating.apparent if kind == METER else rating.power
-            self.assets[place] = (rating.voltage, power, number, parent, kind, rating.generates or asset in fed, here)
+            self.assets[place] = (rating.voltage, 0.0, 0.0, power, number, parent, kind, rating.generates or asset in fed, here)
             shares = sets.sets[number].deadbands
             self.deadbands[:, place] = [shares[signal] / 100 * rating.of(signal) for signal in signals]
+        limits = sets.limits[self.assets["set"]]
+        self.assets["calm_low"], self.assets["calm_high"] = calm_volts(self.assets["voltage"], limits)
 
     def name(self, place: int) -> str:
         """Asset id of a place."""
