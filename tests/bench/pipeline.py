@@ -2,7 +2,7 @@
 
     make bench                                              # everything, about ten minutes
     make bench ARGS="--json FILE"                           # the figures for a program
-    make bench ARGS="--only latency --rate 100000"          # batches of 100 meters, ten times as many
+    make bench ARGS="--only latency --rate 100000 --warm 150"   # batches of 100 meters, ten times as many
 
 Readings per CPU-second count all threads of the app's process (user and system time), between 30 % and 100 % of the backlog, so
 that start and compilation are not in it. Latency is measured, after forty seconds that do not count, from the intended send time
@@ -45,7 +45,6 @@ LONGER = 3
 PARTS = ("batches", "large", "singles", "latency")
 ANOMALIES = 100
 """A second, while latency is measured."""
-WARM_SECONDS = 40
 SOON = {"archiver": {"GRIDPULSE_ARCHIVE_INTERVAL": "3"}}
 """It counts rows when their objects are stored, each million of them as a rule: the last ones should not be waited for long."""
 
@@ -158,10 +157,13 @@ def measured(figures: Figures) -> dict[str, float]:
     }
 
 
-def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, seconds: int) -> dict[str, float]:
-    """p50 … p99.9 from meter.readings to grid.anomalies at `rate` readings/s, ANOMALIES of which are a sag's first."""
+def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, warm: int, seconds: int) -> dict[str, float]:
+    """p50 … p99.9 from meter.readings to grid.anomalies at `rate` readings/s, ANOMALIES of which are a sag's first.
+
+    For `seconds`, after `warm` seconds of the same.
+    """
     settings = KafkaSettings()
-    messages = readings_with_sags(codec, rate, WARM_SECONDS + seconds)
+    messages = readings_with_sags(codec, rate, warm + seconds)
     apps = [
         App(name, {**environment, "GRIDPULSE_STATE_DIR": str(folder / "state-latency")}, folder)
         for name in ("ingest", "detector")
@@ -198,7 +200,7 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, 
         due = start + number * METERS / rate
         while (wait := due - time.monotonic()) > 0:
             time.sleep(wait)
-        if sag_at is not None and due - start >= WARM_SECONDS:
+        if sag_at is not None and due - start >= warm:
             stolen = stolen if intended else stolen_s()
             intended[feeder, sag_at] = due
         producer.produce(READINGS, message, feeder.encode())
@@ -217,7 +219,14 @@ def latency(codec: Codec, environment: dict[str, str], folder: Path, rate: int, 
     shares = {"p50": 50, "p95": 95, "p99": 99, "p99.9": 99.9, "max": 100}
     result = {name: histogram.get_value_at_percentile(share) / 1000 for name, share in shares.items()}
     result["stolen_percent"] = 100 * stolen / seconds / (os.cpu_count() or 1)
-    return {**result, "rate": rate, "seconds": seconds, "anomalies": histogram.get_total_count(), "expected": expected}
+    return {
+        **result,
+        "rate": rate,
+        "warm": warm,
+        "seconds": seconds,
+        "anomalies": histogram.get_total_count(),
+        "expected": expected,
+    }
 
 
 def readings_with_sags(codec: Codec, rate: int, seconds: int) -> list[tuple[str, int | None, bytes]]:
@@ -246,6 +255,9 @@ def main() -> None:
     parser.add_argument(
         "--rate", type=int, default=10_000, help="readings a second, each of another meter, while latency is measured [10000]"
     )
+    parser.add_argument(
+        "--warm", type=int, default=40, help="seconds of the same before; a broker compiles what compacts topics after 120 [40]"
+    )
     parser.add_argument("--seconds", type=int, default=90, help="of latency, three of the detector's checkpoints [90]")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     options = parser.parse_args()
@@ -268,7 +280,7 @@ def main() -> None:
                         ("ingest", "detector"), singles(codec, options.singles), options.singles, environment, folder / part
                     )
                 else:
-                    figures[part] = latency(codec, environment, folder, options.rate, options.seconds)
+                    figures[part] = latency(codec, environment, folder, options.rate, options.warm, options.seconds)
             report(part, figures[part])
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
