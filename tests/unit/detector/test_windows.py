@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.detection import Detector
-from gridpulse_detector.layout import NEVER, SUMS
+from gridpulse_detector.layout import NEVER, SUMS, last_closable
 from gridpulse_detector.rollups import rollup_record, statistics
 from gridpulse_detector.ruleset import Rules
-from gridpulse_detector.windows import ClosedWindow, MemoryStore, Panes, last_closable
+from gridpulse_detector.windows import ClosedWindow, MemoryStore, Panes
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas import ReadingBatch, Roster
 

@@ -15,7 +15,7 @@ from gridpulse_detector.condition import judge_flags, judge_temperature
 from gridpulse_detector.consumption import judge_power, judge_register, judge_still
 from gridpulse_detector.episodes import OPEN, hand_over, note, phase_of, step, unused
 from gridpulse_detector.gridwatch import tick
-from gridpulse_detector.layout import MINUTE_MS, NEVER, RECENT
+from gridpulse_detector.layout import MINUTE_MS, NEVER, RECENT, last_closable
 from gridpulse_detector.power_quality import COARSE_MS, judge_power_factor, judge_quality, judge_voltage
 from gridpulse_detector.rules import moving_average, unusual
 from gridpulse_detector.rules.outage import LAST_GASP, POWER_RESTORED
@@ -232,9 +232,9 @@ def judge(
 @inlined
 def something_closes(home: Any, at: int, pane_ms: int, grace_ms: int, minute_grace_ms: int, hour_grace_ms: int) -> bool:
     """Whether a pane, a minute or an hour closes when the clock is at `at`."""
-    if (at - grace_ms) // pane_ms - 1 > home.closed or (at - minute_grace_ms) // MINUTE_MS - 1 > home.closed_minute:
+    if last_closable(at, pane_ms, grace_ms) > home.closed or last_closable(at, MINUTE_MS, minute_grace_ms) > home.closed_minute:
         return True
-    return bool((at - hour_grace_ms) // SLOT_MS - 1 > home.closed_slot)
+    return bool(last_closable(at, SLOT_MS, hour_grace_ms) > home.closed_slot)
 
 
 @inlined

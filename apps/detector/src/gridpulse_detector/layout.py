@@ -12,11 +12,11 @@ import numpy.typing as npt
 from gridpulse_detector.episodes import EPISODE, IDLE
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.scoring import SCORE
-from gridpulse_schemas.compiled import compiled
+from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = [
     "AGGREGATE", "FEEDER", "MINUTES_CLOSE_S", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS", "FeederState", "Shape",
-    "origin_row",
+    "last_closable", "origin_row",
 ]  # fmt: skip
 
 RECENT = 4
@@ -276,8 +276,9 @@ class FeederState:
             clock = int(np.frombuffer(data, np.int64, 1, position)[0])
             state.feeder[0]["clock"] = clock
             if clock != NEVER:
-                state.feeder[0]["closed"] = (clock - shape.grace_ms) // shape.pane_ms - 1
-                state.feeder[0]["closed_minute"] = (clock - shape.minute_grace_ms) // MINUTE_MS - 2  # or one more, by the feeder
+                state.feeder[0]["closed"] = last_closable(clock, shape.pane_ms, shape.grace_ms)
+                latest_ms = shape.minute_grace_ms + MINUTES_CLOSE_S * 1000  # whichever feeder it is
+                state.feeder[0]["closed_minute"] = last_closable(clock, MINUTE_MS, latest_ms)
             state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position + FEEDER.itemsize).reshape(origins, 2)
             state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins).tolist()
             return state
@@ -381,6 +382,12 @@ def origin_row(origins: npt.NDArray[np.int64], partition: int) -> int:
         if origins[row, 0] == partition:
             return row
     return -1
+
+
+@inlined
+def last_closable(clock: int, length_ms: int, grace_ms: int) -> int:
+    """Index of the newest pane, minute or hour, of `length_ms`, whose end and grace the feeder's clock (ms) has passed."""
+    return (clock - grace_ms) // length_ms - 1
 
 
 def empty_aggregates(minutes: int, rollups: int) -> npt.NDArray[np.void]:

@@ -9,11 +9,11 @@ from gridpulse_detector import channels as ch
 from gridpulse_detector import gridwatch, hours, kernel
 from gridpulse_detector.base_load import BASE, still_learning
 from gridpulse_detector.feeder import Feeder
-from gridpulse_detector.layout import MINUTE_MS, NEVER
+from gridpulse_detector.layout import MINUTE_MS, NEVER, last_closable
 from gridpulse_detector.members import members_of
 from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.usual import Rows
-from gridpulse_detector.windows import advance, close_minutes, last_closable
+from gridpulse_detector.windows import advance, close_minutes
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 

@@ -10,7 +10,7 @@ from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, QUARTER, SUMS
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas.compiled import compiled
 
-__all__ = ["ClosedWindow", "MemoryStore", "Panes", "Store", "advance", "close_minutes", "last_closable"]
+__all__ = ["ClosedWindow", "MemoryStore", "Panes", "Store", "advance", "close_minutes"]
 
 
 NOTHING = np.array((0, 0.0, 0.0, np.inf, -np.inf), AGGREGATE)
@@ -83,11 +83,6 @@ class ClosedWindow:
     start_ms: int
     minutes: int
     sums: dict[str, tuple[int, float, float, float, float]]
-
-
-def last_closable(clock: int, pane_ms: int, grace_ms: int) -> int:
-    """Index of the newest pane whose end and grace the feeder's clock (ms) has passed."""
-    return (clock - grace_ms) // pane_ms - 1
 
 
 def advance(state: FeederState, newest: int, store: Panes) -> None:
