@@ -29,6 +29,7 @@ TEACH = 0.001
 
 @inlined
 def judge_power(
+    heard: Any,
     past: Any,
     values: npt.NDArray[np.float32],
     row: int,
@@ -43,13 +44,13 @@ def judge_power(
 ) -> tuple[int, int]:
     """Spike, zero, reverse flow: channels found and judged (bits).
 
-    `volts`, `rated` (VA) nominal; `past.power` is the one before.
+    `volts`, `rated` (VA) nominal; `heard.power` is the one before.
     """
     watts = float(values[ACTIVE, row])
     if watts != watts:
         return 0, 0
     jump = limits.spike_jump_percent / 100.0 * rated
-    severity = spike.confirmed(past, watts, at, jump, limits.spike_at_most_readings)
+    severity = spike.confirmed(past, heard.power, watts, at, jump, limits.spike_at_most_readings)
     found, active = 0, past.active
     if severity > 0 or active >> ch.SPIKE & 1:
         before, height = past.jump_from, abs(past.jump_to - past.jump_from)
@@ -59,16 +60,16 @@ def judge_power(
     # Without voltage nothing draws: that is another finding.
     if not voltage < 0.5 * volts:
         is_zero = abs(watts) < 0.5 and not abs(amperes) >= 0.05
-        known = past.readings >= limits.zero_learn_readings and at - past.first_at >= 1000.0 * limits.zero_learn_s
+        known = heard.readings >= limits.zero_learn_readings and at - heard.first_at >= 1000.0 * limits.zero_learn_s
         past.zeros = past.zeros + 1 if is_zero else 0
         severity = 0
         if known:
-            severity = zero.severity(past.zeros, past.zero_share, past.readings, limits.zero_usual_percent, limits.zero_chance)
+            severity = zero.severity(past.zeros, past.zero_share, heard.readings, limits.zero_usual_percent, limits.zero_chance)
         if severity > 0 or active >> ch.ZERO & 1:
             found |= note(findings[ch.ZERO], severity, at - coarse, watts, NAN, NAN, NAN, 0.0) << ch.ZERO
         judged |= 1 << ch.ZERO
         if past.zeros <= 1 or not known:  # a run teaches once: an anomaly must not teach that it is usual
-            weight = max(TEACH, 1.0 / (1.0 + past.readings))
+            weight = max(TEACH, 1.0 / (1.0 + heard.readings))
             past.zero_share += weight * ((1.0 if is_zero else 0.0) - past.zero_share)
     if is_meter and not generates:
         severity = reverse_flow.severity(watts, limits.reverse_flow_export_w)
@@ -81,14 +82,21 @@ def judge_power(
 
 @inlined
 def judge_still(
-    past: Any, values: npt.NDArray[np.float32], row: int, at: int, elapsed: int, limits: Any, findings: npt.NDArray[Any]
+    heard: Any,
+    past: Any,
+    values: npt.NDArray[np.float32],
+    row: int,
+    at: int,
+    elapsed: int,
+    limits: Any,
+    findings: npt.NDArray[Any],
 ) -> tuple[int, int]:
-    """Stuck measurement: channels found and judged (bits). `past.volts` and `past.power` are the ones before.
+    """Stuck measurement: channels found and judged (bits). `past.volts` and `heard.power` are the ones before.
 
     A gap tells nothing of what went on in it: stillness begins anew.
     """
     volts, watts = values[0, row], values[ACTIVE, row]
-    unbroken = elapsed <= 3.0 * past.spacing + 1.0
+    unbroken = elapsed <= 3.0 * heard.spacing + 1.0
     least_s, least = limits.stuck_measurement_still_s, limits.stuck_measurement_still_readings
     severity, since, observed = 0, at, float(volts)
     if volts == volts:
@@ -100,7 +108,7 @@ def judge_still(
         severity = stuck_measurement.severity(at - past.still_volts_at, past.still_volts, least_s, least)
         since = past.still_volts_at
     if watts == watts:
-        if unbroken and watts == past.power and abs(watts) > 0.5:
+        if unbroken and watts == heard.power and abs(watts) > 0.5:
             past.still_power += 1
         else:
             past.still_power = 1
@@ -120,6 +128,7 @@ def judge_still(
 
 @inlined
 def judge_register(
+    heard: Any,
     past: Any,
     registers: npt.NDArray[np.float64],
     row: int,
@@ -151,7 +160,7 @@ def judge_register(
         )
     judged = 1 << ch.REGISTER_BACKWARDS
     integrable = (
-        watts == watts and elapsed <= 1000.0 * limits.sum_check_longest_interval_s and elapsed <= 1.5 * past.spacing + 1.0
+        watts == watts and elapsed <= 1000.0 * limits.sum_check_longest_interval_s and elapsed <= 1.5 * heard.spacing + 1.0
     )
     drawn = max(watts, 0.0) * elapsed / MS_PER_HOUR if integrable else 0.0
     if delta > 0.0:

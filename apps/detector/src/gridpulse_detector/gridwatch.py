@@ -32,6 +32,7 @@ def tick(
     assets: npt.NDArray[Any],
     limits: npt.NDArray[Any],
     holds: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
@@ -47,15 +48,17 @@ def tick(
     """
     home = feeder[0]
     before = home.clock
-    need, shortest, missed = count(now, home, assets, limits, past, tally)
+    need, shortest, missed = count(now, home, assets, limits, heard, past, episodes, tally)
     if unused(episodes) < need:
         return -need
     if before != NEVER and now - before > shortest:
         home.resumed_at = now  # nothing was heard of anyone: that says nothing about each
-        _, _, missed = count(now, home, assets, limits, past, tally)
+        _, _, missed = count(now, home, assets, limits, heard, past, episodes, tally)
     home.clock = max(before, now)
     filled = judge_frequency(offset, home, assets[0], limits, holds, past, slots, episodes, findings, events, 0)
     if missed:
-        filled = judge_outages(now, offset, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
-        filled = judge_silence(now, offset, home, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
-    return judge_load(now, offset, assets, limits, holds, past, slots, episodes, findings, events, filled, tally)
+        filled = judge_outages(now, offset, assets, limits, holds, heard, past, slots, episodes, findings, events, filled, tally)
+        filled = judge_silence(
+            now, offset, home, assets, limits, holds, heard, past, slots, episodes, findings, events, filled, tally
+        )
+    return judge_load(now, offset, assets, limits, holds, heard, past, slots, episodes, findings, events, filled, tally)

@@ -58,6 +58,7 @@ def judge(
     minute_grace_ms: int,
     hour_grace_ms: int,
     feeder: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     window: npt.NDArray[Any],
     panes: npt.NDArray[Any],
@@ -98,16 +99,16 @@ def judge(
             break
         at = base_ms + offset_ms[row]
         place = rows[row]
-        mine = past[place]
+        newest, mine = heard[place], past[place]
         if at >= tick_end:
             if filled > 0:
                 stop, why = row, FULL
                 break
-            if in_doubt(home, past, place, at, grace_ms):
+            if in_doubt(home, heard, place, at, grace_ms):
                 counts[AHEAD] += 1
                 keep[row] = False
                 continue
-            told = tick(at, offset, feeder, assets, limits, holds, past, slots, episodes, findings, events, tally)
+            told = tick(at, offset, feeder, assets, limits, holds, heard, past, slots, episodes, findings, events, tally)
             if told < 0:
                 stop, why = row, TICK
                 break
@@ -134,11 +135,11 @@ def judge(
             home.clock = at
         asset = assets[place]
         limit = limits[asset.set]
-        newer = at > mine.last_at
-        elapsed = at - mine.last_at if newer and mine.last_at != NEVER else 0
+        newer = at > newest.last_at
+        elapsed = at - newest.last_at if newer and newest.last_at != NEVER else 0
         if newer:
-            space(mine, elapsed, interval_ms, at)
-        coarse: Any = np.int64(mine.spacing) if mine.spacing >= COARSE_MS else 0  # numba calls int
+            space(newest, elapsed, interval_ms, at)
+        coarse: Any = np.int64(newest.spacing) if newest.spacing >= COARSE_MS else 0  # numba calls int
         flags: Any = np.int64(status[row]) if status.size else 0
         active = mine.active
         found, judged, crossed = judge_voltage(values, row, at, coarse, asset, limit, active, findings)
@@ -154,6 +155,7 @@ def judge(
             found, judged = found | f, judged | j
         if newer:
             f, j = judge_power(
+                newest,
                 mine,
                 values,
                 row,
@@ -167,12 +169,12 @@ def judge(
                 findings,
             )
             found, judged = found | f, judged | j
-            f, j = judge_still(mine, values, row, at, elapsed, limit, findings)
+            f, j = judge_still(newest, mine, values, row, at, elapsed, limit, findings)
             found, judged = found | f, judged | j
-            account(mine, registers, row, watts, values[0, row], at, elapsed)
-            f, j = judge_register(mine, registers, row, watts, at, elapsed, limit, findings)
+            account(newest, mine, registers, row, watts, values[0, row], at, elapsed)
+            f, j = judge_register(newest, mine, registers, row, watts, at, elapsed, limit, findings)
             found, judged = found | f, judged | j
-            remember(mine, values, row, flags, at, elapsed, asset.voltage)
+            remember(newest, mine, values, row, flags, at, elapsed, asset.voltage)
         for i in range(signal_rows.size):
             value = float(values[signal_rows[i], row])
             if value != value:
@@ -206,7 +208,7 @@ def judge(
                 surprise = scoring.surprise(scores[i, place], value, at)
                 if surprise >= scoring.LOW or active >> channel & 1:  # to tell the score takes half as long as the surprise
                     score = scoring.score(surprise)
-                    severity = unusual.severity(score, mine.readings, limit.unusual_score, limit.unusual_learn_readings)
+                    severity = unusual.severity(score, newest.readings, limit.unusual_score, limit.unusual_learn_readings)
                     if severity > 0 or active >> channel & 1:
                         found |= note(findings[channel], severity, at, value, np.nan, score, np.nan, score) << channel
                 judged |= 1 << channel
@@ -259,22 +261,22 @@ def is_repeat(recent: npt.NDArray[np.int64], at: int) -> bool:
 
 
 @compiled
-def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms: int) -> bool:
+def in_doubt(feeder: Any, heard: npt.NDArray[Any], place: int, at: int, grace_ms: int) -> bool:
     """Whether a reading is so far ahead of the feeder, and of its own meter's schedule, that one clock may be wrong.
 
     One wrong clock must not make everybody else late. It is doubted where two others are on schedule that would be overdue if
     it were right, and believed when another meter says the same, or when nobody else has moved the feeder's clock since: then
     all of them paused.
     """
-    mine = past[place]
+    mine = heard[place]
     if feeder.clock == NEVER or mine.readings < SCHEDULED or at <= feeder.clock + grace_ms:
         return False
     if at - mine.last_at <= 1.5 * mine.spacing + grace_ms:
         return False
     others = 0
-    for i in range(past.size):
-        on_time = past[i].readings >= SCHEDULED and feeder.clock - past[i].last_at <= 1.5 * past[i].spacing + grace_ms
-        overdue = at - past[i].last_at > 1.5 * past[i].spacing + grace_ms
+    for i in range(heard.size):
+        on_time = heard[i].readings >= SCHEDULED and feeder.clock - heard[i].last_at <= 1.5 * heard[i].spacing + grace_ms
+        overdue = at - heard[i].last_at > 1.5 * heard[i].spacing + grace_ms
         others += 1 if on_time and overdue and i != place else 0
     if others < 2:
         return False
@@ -286,21 +288,23 @@ def in_doubt(feeder: Any, past: npt.NDArray[Any], place: int, at: int, grace_ms:
 
 
 @inlined
-def space(past: Any, elapsed: int, interval_ms: int, at: int) -> None:
+def space(heard: Any, elapsed: int, interval_ms: int, at: int) -> None:
     """Take notice of a newer reading: when it came, and the interval at which they usually come (as sent, else learnt)."""
     if interval_ms > 0:
-        past.spacing = interval_ms
+        heard.spacing = interval_ms
     elif elapsed > 0:
-        usual = past.spacing
-        past.spacing = elapsed if usual == 0.0 else usual + 0.1 * (min(float(elapsed), 4.0 * usual) - usual)
-    if past.readings == 0:
-        past.first_at = at
-    past.readings += 1
-    past.last_at = at
+        usual = heard.spacing
+        heard.spacing = elapsed if usual == 0.0 else usual + 0.1 * (min(float(elapsed), 4.0 * usual) - usual)
+    if heard.readings == 0:
+        heard.first_at = at
+    heard.readings += 1
+    heard.last_at = at
 
 
 @inlined
-def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: float, volts: float, at: int, elapsed: int) -> None:
+def account(
+    heard: Any, past: Any, registers: npt.NDArray[np.float64], row: int, watts: float, volts: float, at: int, elapsed: int
+) -> None:
     """Add net energy (Wh, import − export) and V·ms since the reading before to the running hour.
 
     By power where the interval is a usual one, by the registers over a gap or without power.
@@ -311,7 +315,7 @@ def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: floa
         past.slot, past.slot_ms, past.slot_wh, past.slot_volts = slot, 0, 0.0, 0.0
     imported, exported = registers[0, row], registers[1, row]
     energy = np.nan
-    if watts == watts and elapsed <= 1.5 * past.spacing + 1.0:
+    if watts == watts and elapsed <= 1.5 * heard.spacing + 1.0:
         energy = watts * elapsed / MS_PER_HOUR
     elif imported >= past.register:
         energy = imported - past.register
@@ -327,22 +331,24 @@ def account(past: Any, registers: npt.NDArray[np.float64], row: int, watts: floa
 
 
 @inlined
-def remember(past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, elapsed: int, nominal: float) -> None:
+def remember(
+    heard: Any, past: Any, values: npt.NDArray[np.float32], row: int, flags: int, at: int, elapsed: int, nominal: float
+) -> None:
     """Keep the newest values, and whether the meter has power.
 
     A return of power that no last gasp announced is noted where readings are missing before it: some meters keep the flag up.
     """
     volts = values[0, row]
     past.volts = volts
-    past.power = values[ACTIVE, row]
-    past.reactive = values[REACTIVE, row]
+    heard.power = values[ACTIVE, row]
+    heard.reactive = values[REACTIVE, row]
     if flags & LAST_GASP:
-        if past.out_since == 0:
-            past.out_since = at
+        if heard.out_since == 0:
+            heard.out_since = at
     elif flags & POWER_RESTORED or volts != volts or volts > 0.5 * nominal:
-        if flags & POWER_RESTORED and past.out_since == 0 and elapsed > 1.5 * past.spacing:
-            past.dark_since = at - elapsed
-        past.out_since = 0
+        if flags & POWER_RESTORED and heard.out_since == 0 and elapsed > 1.5 * heard.spacing:
+            heard.dark_since = at - elapsed
+        heard.out_since = 0
 
 
 @inlined

@@ -15,8 +15,8 @@ from gridpulse_detector.scoring import SCORE
 from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = [
-    "AGGREGATE", "FEEDER", "MINUTES_CLOSE_S", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS", "FeederState", "Shape",
-    "last_closable", "origin_row",
+    "AGGREGATE", "FEEDER", "HEARD", "MINUTES_CLOSE_S", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS",
+    "FeederState", "Shape", "last_closable", "origin_row",
 ]  # fmt: skip
 
 RECENT = 4
@@ -35,11 +35,23 @@ SUMS = np.dtype([("count", "<f8"), ("total", "<f8"), ("squares", "<f8")])
 AGGREGATE = np.dtype([("count", "<i8"), ("total", "<f8"), ("squares", "<f8"), ("low", "<f8"), ("high", "<f8")])
 """Of one signal of all meters of the feeder over a minute."""
 
+HEARD = np.dtype(
+    [
+        ("last_at", "<i8"),  # newest timestamp; NEVER before the first
+        ("first_at", "<i8"),
+        ("out_since", "<i8"),  # last gasp not yet taken back; 0 with power
+        ("dark_since", "<i8"),  # last reading before an outage that only its end told of, until the next tick; else 0
+        ("readings", "<i4"),
+        ("spacing", "<f4"),  # usual interval, ms
+        ("power", "<f4"),  # newest values: W, var
+        ("reactive", "<f4"),
+    ]
+)
+"""What was heard last of an asset. The feeder's clock looks at it of all assets each second, so it lies close together."""
+
 PAST = np.dtype(
     [
         ("recent", "<i8", (RECENT,)),  # newest timestamps
-        ("last_at", "<i8"),  # newest of them; NEVER before the first
-        ("first_at", "<i8"),
         ("active", "<i8"),  # bit a channel: an episode is under watch
         ("register", "<f8"),  # energy_import, Wh; NaN before the first
         ("register_out", "<f8"),  # energy_export, Wh
@@ -50,17 +62,11 @@ PAST = np.dtype(
         ("jump_at", "<i8"),
         ("still_volts_at", "<i8"),
         ("still_power_at", "<i8"),
-        ("out_since", "<i8"),  # last gasp not yet taken back; 0 with power
-        ("dark_since", "<i8"),  # last reading before an outage that only its end told of, until the next tick; else 0
         ("band_0", "<i8"),  # since when each overload band is passed; 0 not
         ("band_1", "<i8"),
         ("band_2", "<i8"),
         ("slot_wh", "<f8"),  # net energy of the running hour
-        ("readings", "<i4"),
-        ("spacing", "<f4"),  # usual interval, ms
-        ("volts", "<f4"),  # newest values: V of phase A, W, var
-        ("power", "<f4"),
-        ("reactive", "<f4"),
+        ("volts", "<f4"),  # newest value: V of phase A
         ("jumps", "<i4"),  # readings since a jump of power, 0 where none is watched
         ("jump_from", "<f4"),
         ("jump_to", "<f4"),
@@ -97,7 +103,7 @@ PAST = np.dtype(
         ("usual_variance", "<f4"),
     ]
 )
-"""What is remembered of one asset between its readings; meters and the transformers above them alike."""
+"""What else is remembered of an asset between its readings; meters and the transformers above them alike."""
 
 FEEDER = np.dtype(
     [
@@ -184,6 +190,7 @@ class Shape:
             rules.signals,
             rules.rollups.signals,
             rules.channels,
+            HEARD.descr,
             PAST.descr,
             FEEDER.descr,
             EPISODE.descr,
@@ -198,17 +205,17 @@ class FeederState:
     """All a feeder's judgement depends on, besides its closed panes, its seasonal baseline and its roster.
 
     A place is an asset: a meter, a transformer, the feeder. `feeder` FEEDER (1,). `origins` int64 (n, 2): partition of
-    meter.readings and the highest offset taken from it. `stored`: indexes of closed panes kept for the window, rising. `past`
-    PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open, signals, places) and
-    `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes` AGGREGATE (QUARTER,
-    rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER. `scores` SCORE (scored
-    signals, places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE (n,). The arrays are views
-    of one buffer until one of them grows. `beside`: the copy of other keys that came with the state.
+    meter.readings and the highest offset taken from it. `stored`: indexes of closed panes kept for the window, rising. `heard`
+    HEARD (places,), `past` PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open,
+    signals, places) and `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes`
+    AGGREGATE (QUARTER, rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER.
+    `scores` SCORE (scored signals, places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE
+    (n,). The arrays are views of one buffer until one of them grows. `beside`: the copy of other keys that came with the state.
     """
 
     __slots__ = (
-        "aggregates", "beside", "buffer", "episodes", "feeder", "layout", "minutes", "numbers", "origins", "orphans", "panes",
-        "past", "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
+        "aggregates", "beside", "buffer", "episodes", "feeder", "heard", "layout", "minutes", "numbers", "origins", "orphans",
+        "panes", "past", "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
     )  # fmt: skip
 
     def __init__(self, shape: Shape, layout: int) -> None:
@@ -223,6 +230,7 @@ class FeederState:
         self.origins = np.empty((0, 2), np.int64)
         self.stored: list[int] = []
         self.orphans: list[int] = []
+        self.heard = np.zeros(0, HEARD)
         self.past = np.zeros(0, PAST)
         self.window = np.zeros((shape.signals, 0), SUMS)
         self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
@@ -259,8 +267,8 @@ class FeederState:
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
         return (
-            self.feeder, self.origins, np.array(self.stored, np.int64), self.past, self.window, self.panes, self.aggregates,
-            self.minutes, self.numbers, self.scores, self.slots, self.episodes,
+            self.feeder, self.origins, np.array(self.stored, np.int64), self.heard, self.past, self.window, self.panes,
+            self.aggregates, self.minutes, self.numbers, self.scores, self.slots, self.episodes,
         )  # fmt: skip
 
     @classmethod
@@ -301,6 +309,7 @@ class FeederState:
         self.feeder = take(FEEDER, 1)  # type: ignore[assignment]
         self.origins = take(np.int64, origins, 2)  # type: ignore[assignment]
         self.stored = take(np.int64, stored).tolist()
+        self.heard = take(HEARD, places)  # type: ignore[assignment]
         self.past = take(PAST, places)  # type: ignore[assignment]
         self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
         self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
@@ -324,12 +333,14 @@ class FeederState:
     def grow(self, places: int, roster_crc: int) -> None:
         """Make room for `places` assets, new ones with no past, of a roster with this checksum."""
         new, shape = places - self.places, self.shape
-        past = np.zeros(new, PAST)
-        past["recent"] = past["last_at"] = NEVER
-        for name in ("register", "register_out", "volts", "power", "reactive"):
+        heard, past = np.zeros(new, HEARD), np.zeros(new, PAST)
+        heard["last_at"] = past["recent"] = NEVER
+        heard["power"] = heard["reactive"] = np.nan
+        for name in ("register", "register_out", "volts"):
             past[name] = np.nan
         past["slot"] = past["done_slot"] = -1
         past["step"] = COARSEST_STEP
+        self.heard = np.concatenate([self.heard, heard])
         self.past = np.concatenate([self.past, past])
         self.window = np.concatenate([self.window, np.zeros((shape.signals, new), SUMS)], axis=1)
         self.panes = np.concatenate([self.panes, np.zeros((shape.panes_open, shape.signals, new), SUMS)], axis=2)

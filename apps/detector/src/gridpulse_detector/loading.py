@@ -27,6 +27,7 @@ def judge_load(
     assets: npt.NDArray[Any],
     limits: npt.NDArray[Any],
     holds: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
@@ -38,15 +39,15 @@ def judge_load(
     """Overload of transformers, by the head meter where it reports, else by the sum of the customers; `filled` moved on."""
     finding = findings[ch.OVERLOAD]
     for i in range(1, assets.size):
-        asset, own, mine = assets[i], tally[i], past[i]
+        asset, own, newest, mine = assets[i], tally[i], heard[i], past[i]
         if asset.kind != TRANSFORMER or asset.power <= 0.0:
             continue
         limit = limits[asset.set]
         watts, vars_, coarse = own.watts, own.vars, own.coarse
-        if mine.last_at != NEVER and mine.power == mine.power and now - mine.last_at <= 2.5 * mine.spacing + 1000.0:
-            watts, coarse = float(mine.power), int(mine.spacing) if mine.spacing >= COARSE_MS else 0
-            if mine.reactive == mine.reactive:
-                vars_ = float(mine.reactive)
+        if newest.last_at != NEVER and newest.power == newest.power and now - newest.last_at <= 2.5 * newest.spacing + 1000.0:
+            watts, coarse = float(newest.power), int(newest.spacing) if newest.spacing >= COARSE_MS else 0
+            if newest.reactive == newest.reactive:
+                vars_ = float(newest.reactive)
         elif own.size == 0 or 100.0 * own.fresh < limit.overload_coverage_percent * own.size:
             continue
         apparent = math.sqrt(watts * watts + vars_ * vars_)

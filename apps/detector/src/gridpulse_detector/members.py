@@ -12,18 +12,18 @@ SUSPECTS = 5
 Members = tuple[tuple[str, float | None], ...]
 
 
-def members_of(event: np.void, wiring: Wiring, past: npt.NDArray[np.void], shortfall: npt.NDArray[np.float64] | None) -> Members:
+def members_of(event: np.void, wiring: Wiring, heard: npt.NDArray[np.void], shortfall: npt.NDArray[np.float64] | None) -> Members:
     """Meters out of power or silent, the outages of a storm, the suspects of a balance: ids, and what is at stake there."""
     place, channel = int(event["place"]), int(event["channel"])
     if wiring.assets[place]["kind"] == METER:
         return ()
     below = wiring.below(place)
     if channel == ch.OUTAGE:
-        return named(wiring, below[past["out_since"][below] != 0])
+        return named(wiring, below[heard["out_since"][below] != 0])
     if channel == ch.SILENT:
-        return named(wiring, below[(past["out_since"][below] == 0) & (past["last_at"][below] <= event["started_at"])])
+        return named(wiring, below[(heard["out_since"][below] == 0) & (heard["last_at"][below] <= event["started_at"])])
     if channel == ch.STORM:
-        return named(wiring, outages(wiring, past, below))
+        return named(wiring, outages(wiring, heard, below))
     if channel == ch.ENERGY_BALANCE and shortfall is not None:
         return suspects(wiring, below, shortfall)
     return ()
@@ -33,9 +33,9 @@ def named(wiring: Wiring, places: npt.NDArray[np.int64]) -> Members:
     return tuple((wiring.name(place), None) for place in places.tolist())
 
 
-def outages(wiring: Wiring, past: npt.NDArray[np.void], below: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def outages(wiring: Wiring, heard: npt.NDArray[np.void], below: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Transformers all of whose meters are out, and the other meters that are."""
-    out = below[past["out_since"][below] != 0]
+    out = below[heard["out_since"][below] != 0]
     parents = wiring.assets["parent"]
     whole = [
         place

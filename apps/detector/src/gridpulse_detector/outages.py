@@ -26,6 +26,7 @@ def judge_outages(
     assets: npt.NDArray[Any],
     limits: npt.NDArray[Any],
     holds: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
@@ -43,7 +44,7 @@ def judge_outages(
     all_.is_out = 1 if dark else 0
     groups = recent = newest = 0
     for i in range(1, assets.size):
-        newest = max(newest, past[i].out_since)
+        newest = max(newest, heard[i].out_since)
         asset, own = assets[i], tally[i]
         if asset.kind == TRANSFORMER and own.size > 0 and not dark:
             open_ = phase_of(slots[i], ch.OUTAGE, episodes) == OPEN
@@ -65,16 +66,16 @@ def judge_outages(
     groups, recent = (groups + min(unheard, groups), recent + min(unheard, recent)) if not dark else (groups, recent)
     filled, storm = judge_storm(now, offset, groups, recent, newest, limit, hold, past, slots, episodes, findings, events, filled)
     if dark or past[0].active >> ch.OUTAGE & 1:
-        note(finding, 4 if dark else 0, earliest(0, assets, past, now), float(all_.out), NAN, NAN, NAN, float(all_.out))
+        note(finding, 4 if dark else 0, earliest(0, assets, heard, now), float(all_.out), NAN, NAN, NAN, float(all_.out))
         filled += step(past[0], slots[0], ch.OUTAGE, episodes, finding, 0, now, offset, hold[ch.OUTAGE], events[filled])
     for i in range(1, assets.size):
         asset, own, mine = assets[i], tally[i], past[i]
-        if mine.dark_since != 0:
+        if heard[i].dark_since != 0:
             above = past[0].active | (past[asset.parent].active if asset.parent >= 0 else 0)
             if not storm and not (above >> ch.OUTAGE | (above | mine.active) >> ch.SILENT) & 1:
                 own_hold = holds[asset.set, ch.OUTAGE]
-                filled = tell_past_outage(i, offset, own_hold, mine, slots[i], episodes, finding, events, filled)
-            mine.dark_since = 0
+                filled = tell_past_outage(i, offset, own_hold, heard[i], mine, slots[i], episodes, finding, events, filled)
+            heard[i].dark_since = 0
         watched = mine.active >> ch.OUTAGE & 1
         if asset.kind == TRANSFORMER:
             out, covered = own.is_out == 1, dark
@@ -84,7 +85,7 @@ def judge_outages(
             continue
         is_open = phase_of(slots[i], ch.OUTAGE, episodes) == OPEN
         finding.severity = 0
-        since = earliest(i, assets, past, now)
+        since = earliest(i, assets, heard, now)
         note(finding, 0, since, float(own.out), NAN, NAN, NAN, float(own.out))
         if covered and is_open:
             if now - episodes[slots[i, ch.OUTAGE]].opened_at <= YOUNG_MS:
@@ -102,6 +103,7 @@ def tell_past_outage(
     place: int,
     offset: int,
     hold: Any,
+    heard: Any,
     past: Any,
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
@@ -110,10 +112,10 @@ def tell_past_outage(
     filled: int,
 ) -> int:
     """An outage of a meter that is over, and that nothing told of before: opened and closed at once; `filled` moved on."""
-    note(finding, 2, past.dark_since, 1.0, NAN, NAN, NAN, 1.0)
-    filled += step(past, slots, ch.OUTAGE, episodes, finding, place, past.last_at, offset, hold, events[filled])
+    note(finding, 2, heard.dark_since, 1.0, NAN, NAN, NAN, 1.0)
+    filled += step(past, slots, ch.OUTAGE, episodes, finding, place, heard.last_at, offset, hold, events[filled])
     finding.severity = 0
-    return filled + step(past, slots, ch.OUTAGE, episodes, finding, place, past.last_at, offset, hold, events[filled])
+    return filled + step(past, slots, ch.OUTAGE, episodes, finding, place, heard.last_at, offset, hold, events[filled])
 
 
 @compiled
@@ -156,12 +158,12 @@ def judge_storm(
 
 
 @compiled
-def earliest(place: int, assets: npt.NDArray[Any], past: npt.NDArray[Any], now: int) -> int:
+def earliest(place: int, assets: npt.NDArray[Any], heard: npt.NDArray[Any], now: int) -> int:
     """When the first of the meters behind `place` that are out lost power, ms; `now` where none is."""
     if assets[place].kind == METER:
-        return past[place].out_since if past[place].out_since != 0 else now
+        return heard[place].out_since if heard[place].out_since != 0 else now
     first = now
     for i in range(1, assets.size):
-        if assets[i].kind == METER and past[i].out_since != 0 and (place == 0 or assets[i].parent == place):
-            first = min(first, past[i].out_since)
+        if assets[i].kind == METER and heard[i].out_since != 0 and (place == 0 or assets[i].parent == place):
+            first = min(first, heard[i].out_since)
     return first

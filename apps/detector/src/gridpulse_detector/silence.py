@@ -26,6 +26,7 @@ def judge_silence(
     assets: npt.NDArray[Any],
     limits: npt.NDArray[Any],
     holds: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     slots: npt.NDArray[np.int32],
     episodes: npt.NDArray[Any],
@@ -57,7 +58,7 @@ def judge_silence(
         newest = own.newest if own.size > 0 else now
         quiet_s = (now - max(newest, home.resumed_at)) / 1000.0
         limit = limits[asset.set]
-        bound = silent.limit_ms(mine.spacing, limit.silent_after_s, limit.silent_after_intervals) / 1000.0
+        bound = silent.limit_ms(heard[i].spacing, limit.silent_after_s, limit.silent_after_intervals) / 1000.0
         note(finding, 0, newest, quiet_s, NAN, NAN, bound, quiet_s)
         slot = slots[i, ch.SILENT]
         if slot >= 0 and episodes[slot].phase == OPEN:

@@ -47,51 +47,61 @@ def count(
     home: Any,
     assets: npt.NDArray[Any],
     limits: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
+    episodes: npt.NDArray[Any],
     tally: npt.NDArray[Any],
 ) -> tuple[int, float, bool]:
     """Fill `tally`; episodes that may begin in this tick, and the shortest silence of a meter that is too long (ms).
 
-    And whether anything is silent or out, or was. Of a meter, only what it counts for itself is filled.
+    And whether anything is silent or out, or was. Only then those of the meters are filled. What is fresh is added up for
+    transformers only: nothing asks for the load of the feeder.
     """
-    need = 4
-    shortest = 1e18
-    active, missed = 0, False
+    need, shortest, missed = 4, 1e18, False
+    for i in range(episodes.size):
+        missed |= episodes[i].used != 0 and past[episodes[i].place].active & SILENCES != 0
     for i in range(assets.size):
         if assets[i].kind != METER:
             clear(tally[i])
-            active |= past[i].active
-            missed = missed or past[i].dark_since != 0
+            missed |= heard[i].dark_since != 0
             need += 3 if assets[i].kind == TRANSFORMER else 0
+    size = all_out = all_quiet = all_recent = all_newest = 0  # of the feeder: kept out of memory, as every meter adds to them
     for i in range(assets.size):
-        asset = assets[i]
-        mine = past[i]
+        asset, mine = assets[i], heard[i]
         if asset.kind != METER:
             continue
-        active |= mine.active
-        missed = missed or mine.dark_since != 0
+        missed |= mine.dark_since != 0
         if asset.here == 0 or mine.last_at == NEVER:
-            clear(tally[i])
             continue
         limit = limits[asset.set]
         longest = silent.limit_ms(mine.spacing, limit.silent_after_s, limit.silent_after_intervals)
         shortest = min(shortest, longest)
-        out = 1 if mine.out_since != 0 else 0
-        quiet = 0
-        if out == 0 and mine.readings >= KNOWN_READINGS and now - max(mine.last_at, home.resumed_at) > longest:
-            quiet = 1
+        out, quiet, recent = absence(now, home, mine, limit, longest)
         need += 2 * (out + quiet) + (1 if mine.dark_since != 0 else 0)
-        missed = missed or out + quiet > 0
-        recent = 1 if out and now - mine.out_since <= 1000.0 * limit.storm_window_s else 0
-        fresh = 1 if mine.power == mine.power and now - mine.last_at <= 2.5 * mine.spacing + 1000.0 else 0
-        coarse = int(mine.spacing) if mine.spacing >= COARSE_MS else 0
-        own = tally[i]
-        own.size, own.out, own.quiet, own.recent, own.newest = 1, out, quiet, recent, mine.last_at
-        own.is_out = own.is_quiet = 0
-        add_to(tally[0], own, mine, fresh == 1, coarse)
+        missed |= out + quiet > 0
+        size += 1
+        all_out += out
+        all_quiet += quiet
+        all_recent += recent
+        all_newest = max(all_newest, mine.last_at)
         if asset.parent >= 0:
-            add_to(tally[asset.parent], own, mine, fresh == 1, coarse)
-    return need, shortest, missed or active & SILENCES != 0
+            add_to(tally[asset.parent], out, quiet, recent, mine, now)
+    whole = tally[0]
+    whole.size, whole.out, whole.quiet, whole.recent, whole.newest = size, all_out, all_quiet, all_recent, all_newest
+    if missed:
+        for i in range(assets.size):
+            if assets[i].kind == METER:
+                count_one(now, home, assets[i], limits[assets[i].set], heard[i], tally[i])
+    return need, shortest, missed
+
+
+@inlined
+def absence(now: int, home: Any, mine: Any, limit: Any, longest: float) -> tuple[int, int, int]:
+    """Of a meter: 1 where it is out, where it is quiet without that for more than `longest` ms, where it is out since lately."""
+    if mine.out_since != 0:
+        return 1, 0, 1 if now - mine.out_since <= 1000.0 * limit.storm_window_s else 0
+    quiet = mine.readings >= KNOWN_READINGS and now - max(mine.last_at, home.resumed_at) > longest
+    return 0, 1 if quiet else 0, 0
 
 
 @inlined
@@ -102,19 +112,31 @@ def clear(own: Any) -> None:
 
 
 @inlined
-def add_to(group: Any, own: Any, past: Any, fresh: bool, coarse: int) -> None:
-    """Add one meter to the tally of what feeds it."""
+def add_to(group: Any, out: int, quiet: int, recent: int, mine: Any, now: int) -> None:
+    """Add one meter to the tally of the transformer that feeds it."""
     group.size += 1
-    group.out += own.out
-    group.quiet += own.quiet
-    group.recent += own.recent
-    group.newest = max(group.newest, past.last_at)
-    if fresh:
+    group.out += out
+    group.quiet += quiet
+    group.recent += recent
+    group.newest = max(group.newest, mine.last_at)
+    if mine.power == mine.power and now - mine.last_at <= 2.5 * mine.spacing + 1000.0:
         group.fresh += 1
-        group.watts += past.power
-        group.coarse = max(group.coarse, coarse)
-        if past.reactive == past.reactive:
-            group.vars += past.reactive
+        group.watts += mine.power
+        if mine.spacing >= COARSE_MS:
+            group.coarse = max(group.coarse, int(mine.spacing))
+        if mine.reactive == mine.reactive:
+            group.vars += mine.reactive
+
+
+@inlined
+def count_one(now: int, home: Any, asset: Any, limit: Any, mine: Any, own: Any) -> None:
+    """Fill the tally `own` of a meter."""
+    clear(own)
+    if asset.here == 0 or mine.last_at == NEVER:
+        return
+    longest = silent.limit_ms(mine.spacing, limit.silent_after_s, limit.silent_after_intervals)
+    own.size, own.newest = 1, mine.last_at
+    own.out, own.quiet, own.recent = absence(now, home, mine, limit, longest)
 
 
 @compiled

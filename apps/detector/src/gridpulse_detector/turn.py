@@ -71,8 +71,8 @@ class Turn:
         state, wiring, bench = self._state, self._wiring, self._bench
         while True:
             filled = gridwatch.tick(
-                now, self._offset, state.feeder, wiring.assets, bench.sets.limits, bench.sets.holds, state.past, state.slots,
-                state.episodes, bench.findings, bench.events, bench.tally,
+                now, self._offset, state.feeder, wiring.assets, bench.sets.limits, bench.sets.holds, state.heard, state.past,
+                state.slots, state.episodes, bench.findings, bench.events, bench.tally,
             )  # fmt: skip
             if filled >= 0:
                 self._take(filled)
@@ -133,7 +133,7 @@ class Turn:
         for event in self._bench.events[:filled]:
             place = int(event["place"])
             asset = wiring.assets[place]
-            members = members_of(event, wiring, self._state.past, shortfall) if event["channel"] >= ch.OVERLOAD else ()
+            members = members_of(event, wiring, self._state.heard, shortfall) if event["channel"] >= ch.OVERLOAD else ()
             parameters = self._bench.sets.sets[int(asset["set"])]
             name, kind = wiring.name(place), wiring.type_of(place)
             self._changes.append(Change(event.copy(), name, kind, float(asset["voltage"]), parameters, members))

@@ -159,6 +159,7 @@ def judge_usual(
     minute_grace_ms: int,
     hour_grace_ms: int,
     feeder: npt.NDArray[Any],
+    heard: npt.NDArray[Any],
     past: npt.NDArray[Any],
     window: npt.NDArray[Any],
     panes: npt.NDArray[Any],
@@ -209,8 +210,8 @@ def judge_usual(
     counts[:] = 0
     start, filled, why = kernel.judge(
         0, found[BASE], offset_ms, places, values, registers, status, keep, found[INTERVAL], offset, assets, deadbands, limits,
-        holds, signal_rows, scored_rows, rollup_rows, pane_ms, grace_ms, minute_grace_ms, hour_grace_ms, feeder, past, window,
-        panes, aggregates, scores, slots, episodes, findings, events, tally, counts,
+        holds, signal_rows, scored_rows, rollup_rows, pane_ms, grace_ms, minute_grace_ms, hour_grace_ms, feeder, heard, past,
+        window, panes, aggregates, scores, slots, episodes, findings, events, tally, counts,
     )  # fmt: skip
     return start, filled, why, dropped, found[SENT_AT]
 

@@ -55,6 +55,7 @@ class Workbench:
         shape, sets = state.shape, self.sets
         return (
             wiring.assets, wiring.deadbands, sets.limits, sets.holds, *self.columns, shape.pane_ms, shape.grace_ms,
-            self.minute_grace_ms(wiring), self.hour_grace_ms(wiring), state.feeder, state.past, state.window, state.panes,
-            state.aggregates, state.scores, state.slots, state.episodes, self.findings, self.events, self.tally, self.counts,
+            self.minute_grace_ms(wiring), self.hour_grace_ms(wiring), state.feeder, state.heard, state.past, state.window,
+            state.panes, state.aggregates, state.scores, state.slots, state.episodes, self.findings, self.events, self.tally,
+            self.counts,
         )  # fmt: skip

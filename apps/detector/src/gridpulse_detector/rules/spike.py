@@ -19,11 +19,11 @@ class Spike(Parameters):
 
 
 @compiled
-def confirmed(past: Any, watts: float, at: int, jump: float, at_most: float) -> int:
+def confirmed(past: Any, before: float, watts: float, at: int, jump: float, at_most: float) -> int:
     """2 (WARNING) where `watts` is back from a jump of more than `jump` W, 3 (ERROR) for three times it; `past` moves on.
 
-    While a jump is watched, `past.jumps` counts its readings; `jump_from`, `jump_to` (W) and `jump_at` (ms) describe it and stay
-    for the event.
+    `before` W: of the reading before. While a jump is watched, `past.jumps` counts its readings; `jump_from`, `jump_to` (W) and
+    `jump_at` (ms) describe it and stay for the event.
     """
     found = 0
     if past.jumps > 0:
@@ -37,9 +37,9 @@ def confirmed(past: Any, watts: float, at: int, jump: float, at_most: float) -> 
             past.jumps += 1
             if abs(watts - past.jump_from) > height:
                 past.jump_to = watts
-    elif past.power == past.power and abs(watts - past.power) > jump:
+    elif before == before and abs(watts - before) > jump:
         past.jumps = 1
-        past.jump_from = past.power
+        past.jump_from = before
         past.jump_to = watts
         past.jump_at = at
     return found
