@@ -128,8 +128,7 @@ class Feeder:
 
     @property
     def state(self) -> FeederState:
-        detector = self.detector
-        return FeederState.unpack(self.store[STATE_KEY], detector._bench.shape, detector._layout)
+        return FeederState.unpack(self.store[STATE_KEY], self.detector._bench.layout)
 
     @property
     def meters(self) -> list[str]:

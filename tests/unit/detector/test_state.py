@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gridpulse_detector import detection
 from gridpulse_detector.feeder import ROSTER_KEY, STATE_KEY
-from gridpulse_detector.layout import FeederState
+from gridpulse_detector.layout import EPISODES, FEEDER, FEEDER_PART, HEADER, PAST, WINDOWS, FeederState
 from gridpulse_detector.ruleset import Rules
 from gridpulse_detector.windows import MemoryStore
 from gridpulse_runtime.errors import DamagedStateError
@@ -40,10 +40,9 @@ def test_bytes_and_back(feeder: Make, readings: list[tuple[int, int, int]]) -> N
 
 
 def test_no_bytes_are_a_fresh_state(feeder: Make) -> None:
-    one = feeder()
-    detector = one.detector
-    state = FeederState.unpack(None, detector._bench.shape, detector._layout)
-    again = FeederState.unpack(state.pack({}), detector._bench.shape, detector._layout)
+    layout = feeder().detector._bench.layout
+    state = FeederState.unpack(None, layout)
+    again = FeederState.unpack(state.pack({}), layout)
     assert again.pack({}) == state.pack({})
 
 
@@ -118,16 +117,124 @@ def test_state_that_went_back_is_taken_as_it_is(feeder: Make) -> None:
     assert one.meters == ["A", "C"]
 
 
-def test_other_rules_start_fresh_but_keep_clock_and_origins(feeder: Make, quick: Rules) -> None:
+def test_other_windows_keep_clock_origins_and_open_anomalies(feeder: Make, quick: Rules) -> None:
     one = feeder()
     one.send({"s": 100, "voltage": 200}, origin=Origin(2, 7))
     other = feeder(quick, store=one.store)
     assert other.send({"s": 101, "voltage": 200}, origin=Origin(2, 7)) == []
     other.send({"s": 20, "voltage": 230}, origin=Origin(2, 8))
     assert other.totals == {"judged": 0, "dropped": 1, "late": 1, "repeated": 0, "ahead": 0}
-    events = other.send({"s": 101, "voltage": 200}, origin=Origin(2, 9))
-    assert [(event.change, event.started) for event in events] == [("OPENED", 101.0)]
+    events = other.send({"s": 102, "voltage": 230}, {"s": 105, "voltage": 230}, origin=Origin(2, 9))
+    assert [(event.rule, event.change, event.revision, event.started) for event in events] == [("sag", "CLOSED", 2, 100.0)]
     assert other.meters == ["M1"]
+
+
+OTHER_WINDOWS = {"windows": {"window_s": 60, "hop_s": 5, "grace_s": 5}}
+
+
+def test_other_windows_keep_what_is_remembered_of_each_meter(feeder: Make) -> None:
+    one = feeder()
+    for second in range(150):
+        one.send({"s": second, "voltage": 230 + second % 3, "active_power": 100})
+    kept = one.state
+    other = feeder(Rules.model_validate(OTHER_WINDOWS), store=one.store)
+    state = FeederState.unpack(one.store[STATE_KEY], other.detector._bench.layout)
+    for name in ("heard", "past", "scores", "episodes", "slots"):
+        assert getattr(state, name).tobytes() == getattr(kept, name).tobytes()
+    assert not state.window["count"].any()
+    assert state.orphans == kept.stored
+
+
+def test_a_silent_meter_is_still_silent_by_other_windows(feeder: Make) -> None:
+    one = feeder()
+    for second in range(10):
+        one.send(*meters(3, second, voltage=230))
+    for second in range(10, 200):
+        one.send({"meter": "M0", "s": second, "voltage": 230}, {"meter": "M1", "s": second, "voltage": 230})
+    assert [(event.meter, event.rule, event.change) for event in one.events] == [("M2", "silent", "OPENED")]
+    other = feeder(Rules.model_validate(OTHER_WINDOWS), store=one.store)
+    for second in range(200, 220):
+        assert other.send({"meter": "M0", "s": second, "voltage": 230}) == []
+    closed = other.send(*meters(3, 220, voltage=230)) + other.beat(222)
+    assert [(event.meter, event.rule, event.change) for event in closed] == [("M2", "silent", "CLOSED")]
+
+
+@pytest.mark.parametrize("backwards", [False, True], ids=["a signal more", "a signal less"])
+def test_anomalies_go_on_where_their_channels_have_other_numbers(feeder: Make, backwards: bool) -> None:
+    band = {"moving_average": {"for_s": 0, "join_s": 0, "clear_for_s": 1, "min_readings": 2}}
+    few, many = (
+        Rules.model_validate({"moving_average": {**band["moving_average"], "deadband_percent": percent}, **OTHER_WINDOWS})
+        for percent in ({"current": 10.0}, {"voltage": 4.0, "current": 10.0})
+    )
+    one = feeder(many if backwards else few)
+    for second in range(20):
+        one.send({"s": second, "voltage": 230, "current": 5})
+    opened = one.send({"s": 20, "voltage": 230, "current": 90}, {"meter": "M2", "s": 20, "voltage": 200})
+    assert [(e.meter, e.rule, e.change) for e in opened] == [("M1", "moving_average.current", "OPENED"), ("M2", "sag", "OPENED")]
+    other = feeder(few if backwards else many, store=one.store)
+    for second in range(21, 40):
+        other.send(*({"meter": meter, "s": second, "voltage": 230, "current": 5} for meter in ("M1", "M2")))
+    assert sorted((e.meter, e.rule, e.change, e.started) for e in other.events) == [
+        ("M1", "moving_average.current", "CLOSED", 20.0),
+        ("M2", "sag", "CLOSED", 20.0),
+    ]
+
+
+def test_the_anomaly_of_a_rule_that_is_no_more_is_forgotten(feeder: Make) -> None:
+    rules = {"moving_average": {"for_s": 0, "min_readings": 2, "deadband_percent": {"current": 10.0}}}
+    one = feeder(Rules.model_validate(rules))
+    for second in range(40):
+        one.send({"s": second, "voltage": 230, "current": 5})
+    one.send({"s": 40, "voltage": 230, "current": 90})
+    assert [event.change for event in one.events] == ["OPENED"]
+    other = feeder(Rules.model_validate({"moving_average": {"deadband_percent": {}}}), store=one.store)
+    assert other.send({"s": 41, "voltage": 230, "current": 5}) == []
+    assert not other.state.past["active"].any()
+    assert not other.state.episodes["used"].any()
+
+
+@pytest.mark.parametrize("part", range(5), ids=["feeder", "assets", "windows", "scores", "episodes"])
+def test_a_part_that_another_build_wrote_is_begun_anew_and_the_others_are_kept(feeder: Make, part: int) -> None:
+    one = feeder()
+    for second in range(150):
+        one.send({"s": second, "voltage": 230 + second % 3})
+    one.send({"s": 150, "voltage": 200}, origin=Origin(1, 5))
+    data = bytearray(one.store[STATE_KEY])
+    header = np.frombuffer(data, HEADER, 1)
+    header["parts"][0, part] ^= 1
+    state, kept = FeederState.unpack(bytes(data), one.detector._bench.layout), one.state
+    fresh = FeederState.unpack(None, one.detector._bench.layout)
+    fresh.grow(kept.places, kept.roster_crc)
+    for number, arrays in enumerate(zip(state._parts(), kept._parts(), fresh._parts(), strict=True)):
+        anew = number == part or (part == FEEDER_PART and number == WINDOWS)
+        for have, before, new in zip(*arrays, strict=True):
+            if have.dtype == PAST and part == EPISODES:
+                before["active"] = 0
+            if have.dtype == FEEDER:
+                assert have["clock"] == before["clock"]
+                assert (have["closed"] == before["closed"]).all()
+                have["clock"], have["closed"], have["closed_minute"] = new["clock"], new["closed"], new["closed_minute"]
+                before["clock"], before["closed"], before["closed_minute"] = new["clock"], new["closed"], new["closed_minute"]
+            if have.dtype == PAST and anew:
+                new["active"] = before["active"]
+            assert have.tobytes() == (new if anew else before).tobytes()
+    assert state.origins.tolist() == [[1, 5]]
+    store = MemoryStore(one.store)
+    store[STATE_KEY] = bytes(data)
+    again = feeder(store=store)
+    events = again.send({"s": 160, "voltage": 230})
+    assert [event.change for event in events] == ([] if part == EPISODES else ["CLOSED"])
+
+
+def test_what_is_no_state_of_ours_is_begun_anew(feeder: Make) -> None:
+    one = feeder()
+    one.send({"s": 0, "voltage": 230})
+    for data in (b"", b"short", b"\1" * 1000):
+        store = MemoryStore({**one.store, STATE_KEY: data})
+        other = feeder(store=store)
+        other.send({"s": 5, "voltage": 230})
+        assert other.totals["judged"] == 1
+        assert other.meters == ["M1"]
 
 
 def test_what_is_read_late_after_other_rules_came_is_in_the_rollup_of_its_minute(feeder: Make, quick: Rules) -> None:

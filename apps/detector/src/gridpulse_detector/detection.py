@@ -49,7 +49,6 @@ class Detector:
         """Judge by `rules` from the next batch on."""
         self.rules = rules
         self._bench = Workbench(rules)
-        self._layout = self._bench.shape.stamp(rules)
         self._wirings: dict[str, Wiring] = {}
         self._usual: dict[Hashable, Usual] = {}
         """By transaction, where a message like the last one may come."""
@@ -153,7 +152,7 @@ class Detector:
         if feeder is None or feeder.feeder_id != feeder_id:
             if feeder is not None:
                 feeder.save()  # two feeders of one store, which nobody should send, have one state
-            feeder = Feeder(feeder_id, store, self._bench.shape, self._layout)
+            feeder = Feeder(feeder_id, store, self._bench.layout)
             if transaction is not None:
                 self._feeders[transaction] = feeder
         return feeder

@@ -45,6 +45,7 @@ EPISODE = np.dtype(
         ("revision", "<i4"),
         ("members", "<i4"),
         ("place", "<i4"),
+        ("channel", "<i4"),
         ("since", "<i8"),
         ("run_since", "<i8"),
         ("opened_at", "<i8"),
@@ -120,7 +121,7 @@ def phase_of(slots: npt.NDArray[np.int32], channel: int, episodes: npt.NDArray[A
 
 
 @compiled
-def begin(episode: Any, finding: Any, place: int, at: int, offset: int) -> None:
+def begin(episode: Any, finding: Any, place: int, channel: int, at: int, offset: int) -> None:
     """Start watching: PENDING since what the finding saw began."""
     episode.used = 1
     episode.phase = PENDING
@@ -128,6 +129,7 @@ def begin(episode: Any, finding: Any, place: int, at: int, offset: int) -> None:
     episode.revision = 0
     episode.members = 0
     episode.place = place
+    episode.channel = channel
     episode.since = finding.since
     episode.run_since = finding.since
     episode.opened_at = at
@@ -236,7 +238,7 @@ def step(
         slot = free_row(episodes)
         slots[channel] = slot
         past.active = past.active | (np.int64(1) << channel)
-        begin(episodes[slot], finding, place, at, offset)
+        begin(episodes[slot], finding, place, channel, at, offset)
     return abnormal(episodes[slot], finding, channel, at, hold, event)
 
 
@@ -281,7 +283,7 @@ def normal(
                 return 0
             emit(event, episode, finding, channel, RETRACTED, at)
             rest = episode.last_bad
-            begin(episode, finding, episode.place, rest, episode.first_offset)
+            begin(episode, finding, episode.place, channel, rest, episode.first_offset)
             episode.since = episode.run_since = rest
             episode.count = 1
             return 1

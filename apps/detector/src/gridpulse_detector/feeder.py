@@ -1,6 +1,6 @@
 """What is kept of a feeder, in memory until it is saved: its state unpacked, and what goes under keys beside it."""
 
-from gridpulse_detector.layout import FeederState, Shape
+from gridpulse_detector.layout import FeederState, Layout
 from gridpulse_detector.windows import Panes, Store
 
 __all__ = ["ROSTER_KEY", "STATE_KEY", "Feeder"]
@@ -18,10 +18,10 @@ class Feeder:
 
     __slots__ = ("_beside", "feeder_id", "panes", "state", "store")
 
-    def __init__(self, feeder_id: str, store: Store, shape: Shape, layout: int) -> None:
-        """Read it from `store`; `shape` and `layout` as for `FeederState.unpack`."""
+    def __init__(self, feeder_id: str, store: Store, layout: Layout) -> None:
+        """Read it from `store`."""
         self.feeder_id, self.store = feeder_id, store
-        self.state = FeederState.unpack(store.get_bytes(STATE_KEY), shape, layout)
+        self.state = FeederState.unpack(store.get_bytes(STATE_KEY), layout)
         copied, self.state.beside = self.state.beside, {}
         self._beside = {key: value for key, value in copied.items() if store.get_bytes(key) != value}
         """What goes out with the state, None for a key that is removed."""

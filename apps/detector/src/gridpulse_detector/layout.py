@@ -3,8 +3,9 @@
 import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from gridpulse_schemas.compiled import compiled, inlined
 
 __all__ = [
     "AGGREGATE", "FEEDER", "HEARD", "MINUTES_CLOSE_S", "MINUTE_MS", "NEVER", "PAST", "QUARTER", "RECENT", "SUMS",
-    "FeederState", "Shape", "last_closable", "origin_row",
+    "FeederState", "Layout", "Shape", "last_closable", "origin_row",
 ]  # fmt: skip
 
 RECENT = 4
@@ -131,7 +132,7 @@ FEEDER = np.dtype(
         ("mean_out", "<f8"),
     ]
 )
-"""What is remembered of the feeder itself."""
+"""What is remembered of the feeder itself; its clock is the first field in every build."""
 
 COARSEST_STEP = 1e5
 """Wh; no register is coarser."""
@@ -140,8 +141,21 @@ UNKNOWN = NEVER
 BESIDE = struct.Struct("<HI")
 """Sizes of a key and its value."""
 REMOVED = 0xFFFF_FFFF
+MAGIC = int.from_bytes(b"GPF1", "little")
+"""State that begins otherwise is of a build before 0.1.0, and not read."""
+PARTS = FEEDER_PART, ASSETS, WINDOWS, SCORES, EPISODES = range(5)
+"""Each is taken over or begun anew by itself where other rules or another build wrote it (docs/adr/0036)."""
 HEADER = np.dtype(
-    [("layout", "<u4"), ("places", "<i4"), ("roster_crc", "<u4"), ("origins", "<i4"), ("stored", "<i4"), ("episodes", "<i4")]
+    [
+        ("magic", "<u4"),
+        ("places", "<i4"),
+        ("roster_crc", "<u4"),
+        ("origins", "<i4"),
+        ("stored", "<i4"),
+        ("episodes", "<i4"),
+        ("parts", "<u4", (len(PARTS),)),  # what each must be read by
+        ("sizes", "<u4", (len(PARTS),)),  # bytes
+    ]
 )
 
 
@@ -183,22 +197,33 @@ class Shape:
             minute_grace_ms=minute_grace_ms,
         )
 
-    def stamp(self, rules: Rules) -> int:
-        """Checksum that state must carry to be read with these rules."""
-        names = (
-            self,
-            rules.signals,
-            rules.rollups.signals,
-            rules.channels,
-            HEARD.descr,
-            PAST.descr,
-            FEEDER.descr,
-            EPISODE.descr,
-            SUMS.descr,
-            SCORE.descr,
-            QUARTER,
-        )
-        return zlib.crc32(repr(names).encode())
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """What state is to be read by: its `shape`, and `parts` uint32 (PARTS,), a checksum of all that decides how each lies.
+
+    `rules` uint32 (channels,): a checksum of each channel's rule, since other rules number the channels otherwise.
+    """
+
+    shape: Shape
+    parts: npt.NDArray[np.uint32]
+    rules: npt.NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, rules: Rules) -> "Layout":
+        """That of `rules`, in this build."""
+        shape = Shape.of(rules)
+        windows = (
+            rules.signals, rules.rollups.signals, shape.panes_open, shape.minutes_open, shape.window_panes, shape.pane_ms,
+            shape.grace_ms, shape.minute_grace_ms, SUMS.descr, AGGREGATE.descr, QUARTER,
+        )  # fmt: skip
+        parts = (FEEDER.descr, (HEARD.descr, PAST.descr), windows, (rules.unusual.signals, SCORE.descr), EPISODE.descr)
+        return cls(shape, checksums(repr(part) for part in parts), checksums(name for name, _ in rules.channels))
+
+
+def checksums(texts: Iterable[str]) -> npt.NDArray[np.uint32]:
+    """CRC of each, uint32 (n,)."""
+    return np.array([zlib.crc32(text.encode()) for text in texts], np.uint32)
 
 
 class FeederState:
@@ -209,8 +234,9 @@ class FeederState:
     HEARD (places,), `past` PAST (places,). `window` SUMS (signals, places): closed panes of the window. `panes` SUMS (panes_open,
     signals, places) and `aggregates` AGGREGATE (minutes_open, rollups): open panes and minutes, by index modulo. `minutes`
     AGGREGATE (QUARTER, rollups): closed minutes, by index modulo, and `numbers` int64 (QUARTER,) the index of each, or NEVER.
-    `scores` SCORE (scored signals, places). `slots` int32 (places, channels): row in `episodes`, or IDLE. `episodes` EPISODE
-    (n,). The arrays are views of one buffer until one of them grows. `beside`: the copy of other keys that came with the state.
+    `scores` SCORE (scored signals, places). `episodes` EPISODE (n,), and `slots` int32 (places, channels): the row in it, or
+    IDLE, found again as the state is read. The others are views of one buffer until one of them grows. `beside`: the copy of
+    other keys that came with the state.
     """
 
     __slots__ = (
@@ -218,8 +244,8 @@ class FeederState:
         "panes", "past", "places", "roster_crc", "scores", "shape", "slots", "stored", "window",
     )  # fmt: skip
 
-    def __init__(self, shape: Shape, layout: int) -> None:
-        self.shape, self.layout = shape, layout
+    def __init__(self, layout: Layout) -> None:
+        self.layout, self.shape = layout, layout.shape
         self.buffer: memoryview | None = None
         self.beside: dict[bytes, bytes | None] = {}
         self.places = self.roster_crc = 0
@@ -232,14 +258,23 @@ class FeederState:
         self.orphans: list[int] = []
         self.heard = np.zeros(0, HEARD)
         self.past = np.zeros(0, PAST)
-        self.window = np.zeros((shape.signals, 0), SUMS)
-        self.panes = np.zeros((shape.panes_open, shape.signals, 0), SUMS)
+        self.scores = np.zeros((self.shape.scored, 0), SCORE)
+        self.episodes = np.zeros(0, EPISODE)
+        self.slots = np.empty((0, self.shape.channels), np.int32)
+        self._begin_windows()
+
+    def _begin_windows(self) -> None:
+        """Empty windows, of which all is closed that the clock has passed."""
+        shape = self.shape
+        self.window = np.zeros((shape.signals, self.places), SUMS)
+        self.panes = np.zeros((shape.panes_open, shape.signals, self.places), SUMS)
         self.aggregates = empty_aggregates(shape.minutes_open, shape.rollups)
         self.minutes = empty_aggregates(QUARTER, shape.rollups)
         self.numbers = np.full(QUARTER, NEVER, np.int64)
-        self.scores = np.zeros((shape.scored, 0), SCORE)
-        self.slots = np.empty((0, shape.channels), np.int32)
-        self.episodes = np.zeros(0, EPISODE)
+        if self.clock != NEVER:
+            self.feeder["closed"] = last_closable(self.clock, shape.pane_ms, shape.grace_ms)
+            latest_ms = shape.minute_grace_ms + MINUTES_CLOSE_S * 1000  # whichever feeder it is
+            self.feeder["closed_minute"] = last_closable(self.clock, MINUTE_MS, latest_ms)
 
     @property
     def clock(self) -> int:
@@ -262,64 +297,100 @@ class FeederState:
         return b"".join(parts)
 
     def _header(self) -> npt.NDArray[np.void]:
-        sizes = (self.layout, self.places, self.roster_crc, len(self.origins), len(self.stored), len(self.episodes))
-        return np.array(sizes, HEADER)
+        parts = self._parts()
+        sizes = [sum(array.nbytes for array in part) for part in parts]
+        counts = (self.places, self.roster_crc, len(self.origins), len(self.stored), len(self.episodes))
+        return np.array((MAGIC, *counts, self.layout.parts, sizes), HEADER)
+
+    def _parts(self) -> tuple[tuple[npt.NDArray[np.generic], ...], ...]:
+        """Arrays of each of PARTS."""
+        return (
+            (self.feeder,),
+            (self.heard, self.past),
+            (self.window, self.panes, self.aggregates, self.minutes, self.numbers),
+            (self.scores,),
+            (self.layout.rules, self.episodes),
+        )
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return (
-            self.feeder, self.origins, np.array(self.stored, np.int64), self.heard, self.past, self.window, self.panes,
-            self.aggregates, self.minutes, self.numbers, self.scores, self.slots, self.episodes,
-        )  # fmt: skip
+        return (self.origins, np.array(self.stored, np.int64), *(array for part in self._parts() for array in part))
 
     @classmethod
-    def unpack(cls, data: bytes | None, shape: Shape, layout: int) -> "FeederState":
-        """State from `data`; a fresh one where there is none or where other rules wrote it, keeping clock and origins."""
-        if data is None:
-            return cls(shape, layout)
-        written, places, roster_crc, origins, stored, episodes = np.frombuffer(data, HEADER, 1)[0].item()
-        buffer = bytearray(data)
-        position = HEADER.itemsize
-        if written != layout:
-            state = cls(shape, layout)
-            clock = int(np.frombuffer(data, np.int64, 1, position)[0])
-            state.feeder[0]["clock"] = clock
-            if clock != NEVER:
-                state.feeder[0]["closed"] = last_closable(clock, shape.pane_ms, shape.grace_ms)
-                latest_ms = shape.minute_grace_ms + MINUTES_CLOSE_S * 1000  # whichever feeder it is
-                state.feeder[0]["closed_minute"] = last_closable(clock, MINUTE_MS, latest_ms)
-            state.origins = np.frombuffer(buffer, np.int64, 2 * origins, position + FEEDER.itemsize).reshape(origins, 2)
-            state.orphans = np.frombuffer(buffer, np.int64, stored, position + FEEDER.itemsize + 16 * origins).tolist()
+    def unpack(cls, data: bytes | None, layout: Layout) -> "FeederState":
+        """State from `data`; of what other rules or another build wrote, only the parts that lie as they do by `layout`.
+
+        A fresh one where there is none. Clock, origins and places are always kept, and anomalies that rules of now go on with.
+        """
+        state = cls(layout)
+        if data is None or len(data) < HEADER.itemsize:
             return state
-        state = object.__new__(cls)
-        state.shape, state.layout, state.places, state.roster_crc = shape, layout, places, roster_crc
-        state._view(buffer, position, origins, stored, episodes)
+        header = np.frombuffer(data, HEADER, 1)[0]
+        if header["magic"] == MAGIC:
+            state._read(bytearray(data), header)
         return state
 
-    def _view(self, buffer: bytearray, position: int, origins: int, stored: int, episodes: int) -> None:
-        shape, places = self.shape, self.places
+    def _read(self, buffer: bytearray, header: np.void) -> None:
+        places, episodes, sizes = int(header["places"]), int(header["episodes"]), header["sizes"].tolist()
+        same = header["parts"] == self.layout.parts
+        same[WINDOWS] &= same[FEEDER_PART]  # which says what of them is closed
+        position, shape = HEADER.itemsize, self.shape
 
-        def take(dtype: npt.DTypeLike, *sizes: int) -> npt.NDArray[np.generic]:
+        def take(dtype: npt.DTypeLike, *counts: int) -> npt.NDArray[Any]:
             nonlocal position
-            count = math.prod(sizes)
-            array = np.frombuffer(buffer, dtype, count, position)
+            array = np.frombuffer(buffer, dtype, math.prod(counts), position).reshape(counts)
             position += array.nbytes
-            return array if len(sizes) == 1 else array.reshape(sizes)
+            return array
 
-        self.orphans = []
-        self.feeder = take(FEEDER, 1)  # type: ignore[assignment]
-        self.origins = take(np.int64, origins, 2)  # type: ignore[assignment]
-        self.stored = take(np.int64, stored).tolist()
-        self.heard = take(HEARD, places)  # type: ignore[assignment]
-        self.past = take(PAST, places)  # type: ignore[assignment]
-        self.window = take(SUMS, shape.signals, places)  # type: ignore[assignment]
-        self.panes = take(SUMS, shape.panes_open, shape.signals, places)  # type: ignore[assignment]
-        self.aggregates = take(AGGREGATE, shape.minutes_open, shape.rollups)  # type: ignore[assignment]
-        self.minutes = take(AGGREGATE, QUARTER, shape.rollups)  # type: ignore[assignment]
-        self.numbers = take(np.int64, QUARTER)  # type: ignore[assignment]
-        self.scores = take(SCORE, shape.scored, places)  # type: ignore[assignment]
-        self.slots = take(np.int32, places, shape.channels)  # type: ignore[assignment]
-        self.episodes = take(EPISODE, episodes)  # type: ignore[assignment]
-        self.buffer, self.beside = memoryview(buffer)[:position], read_beside(buffer, position)
+        self.origins = take(np.int64, int(header["origins"]), 2)
+        self.stored = take(np.int64, int(header["stored"])).tolist()
+        starts = [position + sum(sizes[:part]) for part in PARTS]
+        end = position + sum(sizes)
+        if not same.all():
+            self.grow(places, int(header["roster_crc"]))
+        self.places, self.roster_crc = places, int(header["roster_crc"])
+        if same[FEEDER_PART]:
+            self.feeder = take(FEEDER, 1)
+        else:
+            self.feeder["clock"] = take(np.int64, 1)
+        if same[ASSETS]:
+            position = starts[ASSETS]
+            self.heard, self.past = take(HEARD, places), take(PAST, places)
+        if same[WINDOWS]:
+            position = starts[WINDOWS]
+            self.window, self.panes = take(SUMS, shape.signals, places), take(SUMS, shape.panes_open, shape.signals, places)
+            self.aggregates = take(AGGREGATE, shape.minutes_open, shape.rollups)
+            self.minutes, self.numbers = take(AGGREGATE, QUARTER, shape.rollups), take(np.int64, QUARTER)
+        else:
+            self.orphans, self.stored = self.stored, []
+            self._begin_windows()
+        if same[SCORES]:
+            position = starts[SCORES]
+            self.scores = take(SCORE, shape.scored, places)
+        rules = self.layout.rules
+        if same[EPISODES]:
+            position = starts[EPISODES]
+            rules = take(np.uint32, (sizes[EPISODES] - EPISODE.itemsize * episodes) // 4)
+            self.episodes = take(EPISODE, episodes)
+        if same.all() and np.array_equal(rules, self.layout.rules):
+            self.buffer = memoryview(buffer)[:end]
+            self._find_slots()
+        else:
+            self._renumber(rules)
+            self._find_slots()
+            self.past["active"] = np.bitwise_or.reduce(np.where(self.slots == IDLE, 0, 1 << np.arange(shape.channels)), axis=1)
+        self.beside = read_beside(buffer, end)
+
+    def _find_slots(self) -> None:
+        self.slots = np.full((self.places, self.shape.channels), IDLE, np.int32)
+        used = np.flatnonzero(self.episodes["used"])
+        self.slots[self.episodes["place"][used], self.episodes["channel"][used]] = used
+
+    def _renumber(self, rules: npt.NDArray[np.uint32]) -> None:
+        """Give the episodes, by channels of `rules`, the channels of now; those of rules that are no more are forgotten."""
+        numbers = {rule: channel for channel, rule in enumerate(self.layout.rules.tolist())}
+        channels = np.array([numbers.get(rule, IDLE) for rule in rules.tolist()], np.int32)[self.episodes["channel"]]
+        self.episodes["used"][channels == IDLE] = 0
+        self.episodes["channel"] = channels
 
     def mark(self, partition: int, offset: int) -> int | None:
         """Raise the mark of an origin partition to `offset` where that is higher; the mark before, None for a new partition."""

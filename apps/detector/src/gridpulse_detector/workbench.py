@@ -6,7 +6,7 @@ import numpy as np
 
 from gridpulse_detector import kernel, tallies
 from gridpulse_detector.episodes import EVENT, FINDING
-from gridpulse_detector.layout import FeederState, Shape
+from gridpulse_detector.layout import FeederState, Layout
 from gridpulse_detector.parameters import ParameterSets
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
@@ -20,7 +20,8 @@ class Workbench:
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
-        self.shape = Shape.of(rules)
+        self.layout = Layout.of(rules)
+        self.shape = self.layout.shape
         self.sets = ParameterSets(rules)
         self.columns = tuple(
             np.array([SIGNALS.index(name) for name in names], np.int32)
