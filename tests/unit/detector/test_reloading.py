@@ -21,12 +21,18 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_changed_file_is_in_force_from_the_next_batch_and_open_anomalies_go_on(feeder: Make, path: Path) -> None:
+@pytest.mark.parametrize(
+    "more",
+    ["", "[windows]\nhop_s = 5\n", "[unusual]\nsignals = []\n", "[rollups]\nsignals = []\n"],
+    ids=["a limit", "windows too", "scores too", "rollups too"],
+)
+def test_a_changed_file_is_in_force_from_the_next_batch_and_open_anomalies_go_on(feeder: Make, path: Path, more: str) -> None:
     one = feeder(load_rules(path))
+    one.transaction = 1
     file = RulesFile(path, one.detector)
     one.send({"s": 0, "voltage": 200, "meter": "A"})
     assert not file.look()
-    path.write_text("[sag]\nbelow_pu = 0.8\n")
+    path.write_text("[sag]\nbelow_pu = 0.8\n" + more)
     assert file.look()
     events = one.send({"s": 6, "voltage": 200, "meter": "A"}, {"s": 6, "voltage": 200, "meter": "B"})
     assert [(event.meter, event.change, event.limits) for event in events] == [("A", "CLOSED", "184 230 nan")]

@@ -257,6 +257,23 @@ def test_panes_that_other_rules_stored_are_deleted(feeder: Make) -> None:
     assert not stored & set(one.store)
 
 
+def test_a_pane_that_a_longer_grace_opens_again_is_kept(feeder: Make) -> None:
+    one = feeder()
+    for second in range(0, 60, 5):
+        one.send({"s": second, "voltage": 230})
+    other = feeder(Rules.model_validate({"windows": {"grace_s": 30}}), store=one.store)
+    other.transaction = 1
+    other.send({"s": 26, "voltage": 230})
+    for second in range(60, 120, 5):
+        other.send({"s": second, "voltage": 230})
+    other.checkpoint()
+    assert sum(key.startswith(b"p") for key in other.store) > 1
+    for second in range(120, 600, 5):
+        other.send({"s": second, "voltage": 230})
+    other.checkpoint()
+    assert other.state.window["count"].sum() == 60
+
+
 def test_other_parameters_of_the_same_layout_keep_the_state(feeder: Make) -> None:
     one = feeder()
     one.send({"s": 0, "voltage": 200})

@@ -43,7 +43,8 @@ class Feeder:
 
     def save(self) -> None:
         """Write everything that has changed."""
-        self.panes.save(self.store)
+        for key in self.panes.save(self.store):
+            self._beside.pop(key, None)  # a pane of other rules was to be removed from there
         self.store.set_bytes(STATE_KEY, self.state.pack(self._beside))
         for key, value in self._beside.items():
             if value is None:

@@ -69,11 +69,13 @@ class Panes:
             self._store.delete(b"p%d" % index)
         return data
 
-    def save(self, store: Store) -> None:
-        """Write what is new into `store`."""
-        for index, data in self._unsaved.items():
-            store.set_bytes(b"p%d" % index, data)
+    def save(self, store: Store) -> list[bytes]:
+        """Write what is new into `store`; its keys."""
+        written = {b"p%d" % index: data for index, data in self._unsaved.items()}
+        for key, data in written.items():
+            store.set_bytes(key, data)
         self._unsaved.clear()
+        return list(written)
 
 
 @dataclass(frozen=True, slots=True)
