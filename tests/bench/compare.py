@@ -25,6 +25,7 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from options import at_least, new_file
 from peers.bytewax_library import BYTEWAX_VERSION, bytewax_library
 from peers.jars import FLINK_VERSION, STREAMS_VERSION, class_path
 from peers.same_input import LEARNT_S, Grid, same_rules
@@ -278,16 +279,17 @@ def show(figures: dict[str, Any]) -> None:
 def main() -> int:
     """Exit code 1 where programs found different anomalies."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of every program [3]")
+    parser.add_argument("--rounds", type=at_least(1), default=3, help="turns of every program [3]")
     parser.add_argument(
-        "--seconds", type=int, default=600, help="of 10,000 meters in batches, and of 2,000 as single readings [600]"
+        "--seconds",
+        type=at_least(LEAST_SECONDS),
+        default=600,
+        help="of 10,000 meters in batches, 2,000 as singles [600]",
     )
     parser.add_argument("--only", choices=INPUTS, help="one of the two inputs")
     parser.add_argument("--seed", type=int, default=1, help="of readings and faults [1]")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=new_file, help="also write the figures to this file")
     options = parser.parse_args()
-    if options.seconds < LEAST_SECONDS:
-        parser.error(f"--seconds {options.seconds}: at least {LEAST_SECONDS}, for the first {LEARNT_S} s of an input only teach")
     logs.configure("bench", level="WARNING")
     figures: dict[str, Any] = {"machine": machine()}
     print(f"machine: {figures['machine']}")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from options import new_file
 from pipeline import batch
 
 from gridpulse_detector.assets import AssetBook
@@ -131,7 +132,7 @@ def least(prepare: Callable[[], Callable[[], None]]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help="make what is measured the baseline")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=new_file, help="also write the figures to this file")
     options = parser.parse_args()
     before = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     loop, found = always(calibration()), {}

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+from options import at_least
 
 from gridpulse_influx_sink.influx import FASTEST, Influx
 from gridpulse_influx_sink.reading_lines import ReadingLines
@@ -114,9 +115,9 @@ def influx(url: str | None) -> Iterator[Influx]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", help="an InfluxDB that runs")
-    parser.add_argument("--points", type=int, default=500_000)
-    parser.add_argument("--rows", type=int, default=100, help="readings a batch")
-    parser.add_argument("--lanes", type=int, default=2, help="writes at once")
+    parser.add_argument("--points", type=at_least(1), default=500_000)
+    parser.add_argument("--rows", type=at_least(1), default=100, help="readings a batch")
+    parser.add_argument("--lanes", type=at_least(1), default=2, help="writes at once")
     options = parser.parse_args()
     messages = batches(options.points, options.rows)
     steps(messages[: max(1, len(messages) // 5)])

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 from confluent_kafka import Consumer, Producer
 from hdrh.histogram import HdrHistogram
+from options import at_least, new_file
 from programs import App, Figures, gridpulse, measure, stolen_s
 
 from gridpulse_native import Stack
@@ -247,18 +248,27 @@ def readings_with_sags(codec: Codec, rate: int, seconds: int) -> list[tuple[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--json", type=new_file, help="also write the figures to this file")
     parser.add_argument(
-        "--ticks", type=int, default=1800, help="seconds of 10,000 meters in the backlog; 1,000 are one checkpoint [1800]"
+        "--ticks",
+        type=at_least(10),
+        default=1800,
+        help="seconds of 10,000 meters in the backlog [1800]",
     )
-    parser.add_argument("--singles", type=int, default=1_000_000, help="single readings in the backlog [1000000]")
+    parser.add_argument("--singles", type=at_least(1000), default=1_000_000, help="single readings in the backlog [1000000]")
     parser.add_argument(
-        "--rate", type=int, default=10_000, help="readings a second, each of another meter, while latency is measured [10000]"
+        "--rate",
+        type=at_least(METERS),
+        default=10_000,
+        help="readings a second while latency is measured [10000]",
     )
     parser.add_argument(
-        "--warm", type=int, default=40, help="seconds of the same before; a broker compiles what compacts topics after 120 [40]"
+        "--warm",
+        type=at_least(0),
+        default=40,
+        help="seconds of the same before; a broker compiles for 120 [40]",
     )
-    parser.add_argument("--seconds", type=int, default=90, help="of latency, three of the detector's checkpoints [90]")
+    parser.add_argument("--seconds", type=at_least(1), default=90, help="of latency, three of the detector's checkpoints [90]")
     parser.add_argument("--only", choices=PARTS, action="append", help="only this part; may be repeated")
     options = parser.parse_args()
     logs.configure("bench", level="WARNING")

@@ -14,11 +14,11 @@ import dataclasses
 import json
 import sys
 import time
-from pathlib import Path
 
 from detection_quality import recordings, scenarios
 from detection_quality.judging import Judged, judge
 from detection_quality.report import as_text, figures
+from options import new_file
 
 from gridpulse_generator.faults import FaultKind
 
@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="another seed, other meters and faults")
     parser.add_argument("--kinds", metavar="KIND,…", help="inject only these kinds of fault")
     parser.add_argument("--only", metavar="TEXT", default="", help="only the scenarios whose name contains it")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the figures here")
     parser.add_argument("--markdown", action="store_true", help="print the tables of docs/quality.md")
     parser.add_argument("--false-alarms", type=int, default=0, metavar="N", help="tell the first N unexplained alarms")
     parser.add_argument("--misses", type=int, default=0, metavar="N", help="tell the first N missed faults of each kind")

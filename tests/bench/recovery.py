@@ -21,6 +21,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from load import Load
+from options import at_least, new_file, numbers
 from pipeline import kafka
 from programs import App
 
@@ -99,14 +100,14 @@ def measure(meters: int, seconds: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--meters", default="10000,100000", help="numbers of meters, comma separated [10000,100000]")
-    parser.add_argument("--seconds", type=int, default=60, help="seconds of readings before the kill [60]")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--meters", type=numbers, default="10000,100000", help="comma separated [10000,100000]")
+    parser.add_argument("--seconds", type=at_least(1), default=60, help="seconds of readings before the kill [60]")
+    parser.add_argument("--json", type=new_file, help="also write the figures to this file")
     options = parser.parse_args()
     logs.configure("bench", level="WARNING")
     print(f"machine: {machine()}")
     found = []
-    for meters in map(int, options.meters.split(",")):
+    for meters in options.meters:
         with tempfile.TemporaryDirectory() as folder:
             figures = measure(meters, options.seconds, Path(folder))
         found.append(figures)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from load import Load
+from options import at_least, new_file, numbers
 from pipeline import kafka
 from programs import Figures, Program, gridpulse, measure
 
@@ -48,7 +49,7 @@ def detector(environment: dict[str, str], folder: Path, name: str, group: str = 
 def by_meters(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """CPU a reading and most memory of one detector, by the number of meters."""
     found = {}
-    for meters in map(int, options.meters.split(",")):
+    for meters in options.meters:
         with kafka(folder / str(meters)) as environment:
             load = Load(meters, environment["GRIDPULSE_SCHEMA_REGISTRY_URL"])
             readings = load.send(max(LEAST_SECONDS, LEAST_READINGS // meters))
@@ -171,10 +172,10 @@ PARTS: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=PARTS, help="one of the three")
-    parser.add_argument("--meters", default="1000,10000,100000", help="numbers of meters, comma separated [1000,10000,100000]")
-    parser.add_argument("--seconds", type=int, default=2400, help="of 10,000 meters that one and two detectors judge [2400]")
-    parser.add_argument("--backlog", type=int, default=HOUR, help="seconds of 10,000 meters to catch up with [3600]")
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--meters", type=numbers, default="1000,10000,100000", help="comma separated [1000,10000,100000]")
+    parser.add_argument("--seconds", type=at_least(10), default=2400, help="of 10,000 meters for one and two detectors [2400]")
+    parser.add_argument("--backlog", type=at_least(10), default=HOUR, help="seconds of 10,000 meters to catch up with [3600]")
+    parser.add_argument("--json", type=new_file, help="also write the figures to this file")
     options = parser.parse_args()
     logs.configure("bench", level="WARNING")
     figures: dict[str, Any] = {"machine": machine()}

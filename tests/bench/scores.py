@@ -16,12 +16,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import numpy.typing as npt
+from options import new_file
 
 from gridpulse_detector.scoring import WARM_UP, score_series
 
@@ -317,7 +317,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="a third of the series")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="write the figures here")
     asked = parser.parse_args()
     series = corpus(asked.seed, 2 if asked.quick else 6)
     table = {name: measure(series, detector) for name, detector in DETECTORS.items()}
