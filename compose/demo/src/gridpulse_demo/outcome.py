@@ -42,9 +42,9 @@ def read_truth(path: Path) -> list[dict[str, Any]]:
 
 
 def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], first_ms: float = 0) -> dict[str, Score]:
-    """Score by kind. An anomaly belongs to a fault of its meter if it began within it and its kind fits.
+    """Score by kind. An anomaly belongs to a fault of its meter if it began or came back within it and its kind fits.
 
-    `first_ms` is the time of the first reading, epoch ms.
+    `first_ms` is the time of the first reading, epoch ms. One that began before is of an earlier run.
     """
     faults: dict[str, list[tuple[dict[str, Any], set[str]]]] = defaultdict(list)
     scores: dict[str, Score] = defaultdict(Score)
@@ -52,14 +52,21 @@ def compare(truth: Iterable[dict[str, Any]], alerts: Iterable[dict[str, Any]], f
         for meter in fault["meters"]:
             scores[fault["kind"]].injected += 1
             faults[meter].append((fault, set()))
-    seen = set()
+    kinds_of: dict[str, str] = {}
+    explained = set()
     for alert in alerts:
         data = alert["data"]
-        if data["anomaly_id"] in seen or data.get("severity") == "INFO":  # a hint is no alarm
+        if data.get("severity") == "INFO":  # a hint is no alarm
             continue
-        seen.add(data["anomaly_id"])
-        if not attribute(data, faults[data["asset_id"]]):
-            scores[data["kind"]].unexplained += 1
+        began = epoch_ms(data["started_at"])
+        if began >= first_ms - SLACK_MS:
+            kinds_of.setdefault(data["anomaly_id"], data["kind"])
+        moments = [began, epoch_ms(data["detected_at"])] if data["state"] == "UPDATED" else [began]
+        if any(attribute(data["kind"], moment, faults[data["asset_id"]]) for moment in moments):
+            explained.add(data["anomaly_id"])
+    for anomaly, kind in kinds_of.items():
+        if anomaly not in explained:
+            scores[kind].unexplained += 1
     for entries in faults.values():
         for fault, kinds in entries:
             found = fault["kind"] in kinds or (cut_short(fault) and bool(kinds))
@@ -78,12 +85,16 @@ def beyond_judgement(fault: dict[str, Any], first_ms: float) -> bool:
     return cut_short(fault) or (fault["kind"] == "DEVIATION" and fault["start"] < first_ms + LEARNING_MS)
 
 
-def attribute(data: dict[str, Any], faults: list[tuple[dict[str, Any], set[str]]]) -> bool:
-    """Note the kind of the anomaly with the fault it belongs to; False where there is none."""
-    started = datetime.fromisoformat(data["started_at"]).timestamp() * 1000
+def attribute(kind: str, moment: float, faults: list[tuple[dict[str, Any], set[str]]]) -> bool:
+    """Note the kind of an anomaly with the fault that was on at `moment`, epoch ms; False where there is none."""
     for fault, kinds in faults:
-        fits = data["kind"] == fault["kind"] or data["kind"] in ALSO.get(fault["kind"], ())
-        if fits and fault["start"] - SLACK_MS <= started <= fault["end"] + SLACK_MS:
-            kinds.add(data["kind"])
+        fits = kind == fault["kind"] or kind in ALSO.get(fault["kind"], ())
+        if fits and fault["start"] - SLACK_MS <= moment <= fault["end"] + SLACK_MS:
+            kinds.add(kind)
             return True
     return False
+
+
+def epoch_ms(text: str) -> float:
+    """Of a time as in an alert."""
+    return datetime.fromisoformat(text).timestamp() * 1000
