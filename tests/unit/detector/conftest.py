@@ -11,9 +11,9 @@ import pytest
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.detection import Detector
 from gridpulse_detector.feeder import ROSTER_KEY, STATE_KEY
-from gridpulse_detector.layout import FeederState
 from gridpulse_detector.outcome import Change, Outcome
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.state import FeederState
 from gridpulse_schemas import COLUMNS, Origin, ReadingBatch, Roster
 
 T0 = 1_700_000_000_000  # a multiple of the panes of every test; 20 s of its minute are over

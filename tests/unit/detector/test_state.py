@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from gridpulse_detector import detection
 from gridpulse_detector.feeder import ROSTER_KEY, STATE_KEY
-from gridpulse_detector.layout import EPISODES, FEEDER, FEEDER_PART, HEADER, PAST, WINDOWS, FeederState
+from gridpulse_detector.layout import EPISODES, FEEDER, FEEDER_PART, PAST, WINDOWS
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.state import HEADER, FeederState
 from gridpulse_detector.windows import MemoryStore
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas import Origin, ReadingBatch, Roster

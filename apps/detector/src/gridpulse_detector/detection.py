@@ -11,9 +11,9 @@ import numpy.typing as npt
 from gridpulse_detector import kernel
 from gridpulse_detector.assets import AssetBook
 from gridpulse_detector.feeder import ROSTER_KEY, Feeder
-from gridpulse_detector.layout import FeederState
 from gridpulse_detector.outcome import Outcome
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.state import FeederState
 from gridpulse_detector.turn import Turn
 from gridpulse_detector.usual import OTHER, Rows, Scratch, Usual, ends_of
 from gridpulse_detector.windows import MemoryStore, Store

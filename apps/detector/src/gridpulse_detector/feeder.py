@@ -1,6 +1,7 @@
 """What is kept of a feeder, in memory until it is saved: its state unpacked, and what goes under keys beside it."""
 
-from gridpulse_detector.layout import FeederState, Layout
+from gridpulse_detector.layout import Layout
+from gridpulse_detector.state import FeederState
 from gridpulse_detector.windows import Panes, Store
 
 __all__ = ["ROSTER_KEY", "STATE_KEY", "Feeder"]

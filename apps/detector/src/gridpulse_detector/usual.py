@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from gridpulse_detector import kernel
 from gridpulse_detector.feeder import Feeder
-from gridpulse_detector.layout import origin_row
+from gridpulse_detector.state import origin_row
 from gridpulse_detector.wiring import Wiring
 from gridpulse_detector.workbench import Workbench
 from gridpulse_schemas import COLUMNS, ReadingBatch

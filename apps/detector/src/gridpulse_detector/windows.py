@@ -6,7 +6,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, QUARTER, SUMS, FeederState
+from gridpulse_detector.layout import AGGREGATE, MINUTE_MS, NEVER, QUARTER, SUMS
+from gridpulse_detector.state import FeederState
 from gridpulse_runtime.errors import DamagedStateError
 from gridpulse_schemas.compiled import compiled
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from gridpulse_detector import kernel, tallies
 from gridpulse_detector.episodes import EVENT, FINDING
-from gridpulse_detector.layout import FeederState, Layout
+from gridpulse_detector.layout import Layout
 from gridpulse_detector.parameters import ParameterSets
 from gridpulse_detector.rules.moving_average import SIGNALS
 from gridpulse_detector.ruleset import Rules
+from gridpulse_detector.state import FeederState
 from gridpulse_detector.wiring import Wiring
 
 __all__ = ["Workbench"]
